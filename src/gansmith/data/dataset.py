@@ -1,0 +1,67 @@
+"""What a dataset is, to everything above: named examples of one modality, with shape, labels and count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+
+class Problem(NamedTuple):
+    """A file that could not be used, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Named examples of one modality.
+
+    Either `array` holds every example, or `read(i)` gives the i-th; never neither.
+
+    Attributes:
+        name: what to call it: the catalogue's name, or the last part of the path.
+        modality: `image` or `points`.
+        shape: of one example: (channels, height, width) of an image, (2,) of a point.
+        count: number of examples.
+        array: uint8 [count, C, H, W] for images, float32 [count, 2] for points; or None.
+        read: the i-th example in the same form (called in worker processes, so picklable); or None.
+        labels: int64 [count], or None.
+        classes: a name for each label, or None.
+        split: the split that this is.
+        fingerprint: sha256 in hex over what the examples are made from; equal data, equal fingerprint.
+        problems: files that were passed over, and why.
+        notes: what the reader decided on its own, one plain line each (resized, channels taken, …).
+    """
+
+    name: str
+    modality: str
+    shape: tuple[int, ...]
+    count: int
+    array: NDArray[np.uint8] | NDArray[np.float32] | None = None
+    read: Callable[[int], NDArray[np.uint8]] | None = None
+    labels: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] | None = None
+    split: str = "train"
+    fingerprint: str = ""
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+class Batch(NamedTuple):
+    """Examples on the device, ready to use.
+
+    Attributes:
+        data: float [B, *shape]; images in [-1, 1].
+        labels: int64 [B], or None.
+        more: whatever else a play needs, by name (a pair's other half, a condition), first axis B.
+    """
+
+    data: torch.Tensor
+    labels: torch.Tensor | None = None
+    more: dict[str, torch.Tensor] = {}  # noqa: RUF012  (NamedTuple default, never written to)

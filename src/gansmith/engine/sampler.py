@@ -1,0 +1,86 @@
+"""Samples from a trained generator, reproducible by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+
+def latents(n: int, size: int, seed: int) -> NDArray[np.float32]:
+    """`n` standard-normal latent vectors, [n, size]; the first k of n are those of k."""
+    return np.random.Generator(np.random.PCG64(seed)).standard_normal((n, size), dtype=np.float32)
+
+
+class Sampler:
+    """Noise in, examples out: a generator in eval mode with what is needed to use it.
+
+    Attributes:
+        shape: of one example, (C, H, W) of an image.
+        modality: `image` or `points`.
+        noise: dimensions of the latent vector.
+        classes: names of the labels where the generator is conditional, else None.
+    """
+
+    def __init__(
+        self,
+        generate: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor],
+        *,
+        shape: tuple[int, ...],
+        modality: str,
+        noise: int,
+        classes: tuple[str, ...] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._generate = generate
+        self.shape, self.modality, self.noise = shape, modality, noise
+        self.classes, self.device = classes, torch.device(device)
+
+    def labels_for(self, n: int, label: int | str | None = None, *, seed: int = 0) -> NDArray[np.int64] | None:
+        """Labels for n samples: the one asked for, or each class in turn; None where unconditional.
+
+        Raises:
+            ValueError: a label that the generator does not know, or any where it is unconditional.
+        """
+        if self.classes is None:
+            if label is not None:
+                raise ValueError("this model was trained without labels, so none can be asked for")
+            return None
+        if label is None:
+            return (np.arange(n) % len(self.classes)).astype(np.int64)
+        text = str(label)
+        index = self.classes.index(text) if text in self.classes else int(text) if text.isdigit() else -1
+        if not 0 <= index < len(self.classes):
+            raise ValueError(f"no label {label!r}; the model knows {', '.join(self.classes)}")
+        return np.full(n, index, dtype=np.int64)
+
+    @torch.inference_mode()
+    def decode(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> NDArray:
+        """Examples of latents [n, noise]: uint8 [n, C, H, W] of images, float32 [n, *shape] otherwise."""
+        out: list[NDArray] = []
+        for at in range(0, len(z), batch):
+            noise = torch.from_numpy(np.ascontiguousarray(z[at : at + batch])).to(self.device)
+            wanted = None if labels is None else torch.from_numpy(labels[at : at + batch]).to(self.device)
+            made = self._generate(noise, wanted).float()
+            if self.modality == "image":
+                made = made.mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
+            out.append(made.contiguous().cpu().numpy())
+        return np.concatenate(out) if out else np.zeros((0, *self.shape), np.uint8)
+
+    def sample(
+        self, n: int, *, seed: int = 0, label: int | str | None = None, truncation: float = 1.0
+    ) -> NDArray:
+        """Draw samples.
+
+        Args:
+            n: how many.
+            seed: equal seeds give equal samples, whatever n is.
+            label: a class by name or number; None takes each class in turn.
+            truncation: factor of the latents' spread, in (0, 1]; less is safer and less diverse.
+
+        Returns:
+            uint8 [n, C, H, W] of images, float32 [n, *shape] otherwise.
+        """
+        return self.decode(latents(n, self.noise, seed) * np.float32(truncation), self.labels_for(n, label))

@@ -1,0 +1,477 @@
+"""A recipe: one validated, frozen description of a whole training run.
+
+On disk it is a YAML file (read with `safe_load`); in memory a tree of frozen pydantic models. Nothing
+here knows torch, so that `gansmith --help` and `gansmith zoo` answer at once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from gansmith.errors import Refused, nearest
+
+SCHEMA = 1
+"""Version of the recipe's schema, stored with each resolved recipe."""
+
+
+# --- small types -----------------------------------------------------------------------------------
+
+
+def count(value: object) -> int:
+    """Read a number of examples: `2000000`, `"2M"`, `"60k"`, `"20_000"`.
+
+    Raises:
+        ValueError: where the text is no positive whole number of examples.
+    """
+    if isinstance(value, bool) or value is None:
+        raise ValueError(f"expected a number of images such as 60000, 60k or 2M, not {value!r}")
+    text = str(value).strip().replace("_", "").replace(",", "")
+    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)\s*([kKmMgGbB]?)", text)
+    if not found:
+        raise ValueError(f"expected a number of images such as 60000, 60k or 2M, not {value!r}")
+    factor = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}[found[2].lower()]
+    number = float(found[1]) * factor
+    if number < 1 or number > 10**15:
+        raise ValueError(f"expected a number of images from 1 to 1e15, not {value!r}")
+    return round(number)
+
+
+def _number(value: object) -> object:
+    # YAML 1.1 reads 2e-4 as a string: a number needs a dot there. People write 2e-4.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Count = Annotated[int, BeforeValidator(count)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+
+
+class Frozen(BaseModel):
+    """Base of every part of a recipe: frozen, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ramp(Frozen):
+    """A value that moves over the training, on the clock.
+
+    It stays at `start` for the fraction `hold` of `over`, then goes to `end` by `shape`, and stays there.
+
+    Attributes:
+        start: the value at image 0.
+        end: the value at image `over`.
+        shape: `cosine` (half a period), `linear` or `exponential` (geometric; both ends positive).
+        over: length in images; None is the whole training.
+        hold: fraction of `over` before the value begins to move, in [0, 1).
+    """
+
+    start: Number
+    end: Number
+    shape: Literal["cosine", "linear", "exponential"] = "cosine"
+    over: Count | None = None
+    hold: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _positive_ends(self) -> Ramp:
+        if self.shape == "exponential" and not (self.start > 0 and self.end > 0):
+            raise ValueError("an exponential ramp needs a start and an end above zero")
+        return self
+
+    def at(self, images: float, total: int) -> float:
+        """The value after `images` images of a training `total` images long."""
+        span = self.over or total
+        moved = min(max((images / span - self.hold) / (1 - self.hold), 0.0), 1.0)
+        if self.shape == "cosine":
+            moved = 0.5 - 0.5 * math.cos(math.pi * moved)
+        if self.shape == "exponential":
+            return self.start * (self.end / self.start) ** moved
+        return self.start + (self.end - self.start) * moved
+
+
+Scheduled = Number | Ramp
+"""A number, or a ramp from one number to another."""
+
+
+def value_at(scheduled: float | Ramp, images: float, total: int) -> float:
+    """The value of a number or ramp after `images` of `total` images."""
+    return scheduled.at(images, total) if isinstance(scheduled, Ramp) else scheduled
+
+
+# --- the parts -------------------------------------------------------------------------------------
+
+
+class Part(BaseModel):
+    """A named part and the arguments of its constructor; a bare string is the name alone.
+
+    The name is a module of the room it belongs to, or `file.py:Class` of the user's own. Which
+    arguments it takes is the constructor's signature; `gansmith.build` checks them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Network(BaseModel):
+    """A network by the name of its module in `networks/` (or `file.py:Class`), with its arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    network: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return {"network": value} if isinstance(value, str) else value
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Penalty(BaseModel):
+    """A penalty's weight and laziness; other fields are the penalty's own arguments.
+
+    Attributes:
+        weight: factor of the penalty in the loss, or a ramp of it.
+        every: apply it at each n-th step only, at n times the weight.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    weight: Scheduled
+    every: Annotated[int, Field(ge=1)] = 1
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The penalty's own arguments."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Optimizer(Frozen):
+    """One side's optimiser.
+
+    Attributes:
+        name: `adam`, `adamw`, `rmsprop` or `sgd`, torch's own.
+        lr: learning rate, or a ramp of it.
+        betas: Adam's two decay rates; each may be a ramp. (`rmsprop` takes the second as alpha, `sgd`
+            the first as momentum.)
+        eps: added to the denominator.
+        weight_decay: decoupled for `adamw`, L2 otherwise.
+    """
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    lr: Scheduled = 2e-4
+    betas: tuple[Scheduled, Scheduled] = (0.0, 0.99)
+    eps: Annotated[Number, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Optimizer:
+        for end in _ends(self.lr):
+            if end < 0:
+                raise ValueError(f"lr must not be negative, but is {end}")
+        for beta in self.betas:
+            for end in _ends(beta):
+                if not 0 <= end < 1:
+                    raise ValueError(f"betas must be in [0, 1), but one is {end}")
+        return self
+
+
+def _ends(scheduled: float | Ramp) -> tuple[float, ...]:
+    return (scheduled.start, scheduled.end) if isinstance(scheduled, Ramp) else (scheduled,)
+
+
+class Ema(Frozen):
+    """The exponential moving average of the generator's weights.
+
+    Attributes:
+        half_life: images after which a weight's share has halved, or a ramp of that.
+        share: the half-life as a fraction of the training's length, instead.
+        warmup: the half-life is at most this fraction of the images seen so far (None: no limit).
+    """
+
+    half_life: Scheduled | None = None
+    share: Annotated[Number, Field(gt=0, le=1)] | None = None
+    warmup: Annotated[Number, Field(gt=0)] | None = 0.05
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Ema:
+        if self.half_life is not None and self.share is not None:
+            raise ValueError("give the half-life in images or as a share of the training, not both")
+        return self
+
+
+class Data(Frozen):
+    """Which data, and how an example is made of what lies on disk.
+
+    Attributes:
+        source: a catalogue name, a path or a Hugging Face id.
+        root: folder in which a catalogue name is looked for (`--data-root`).
+        split: `train` or `test`, or `all` where the source knows no splits.
+        resolution: pixels of the side, or (height, width); None keeps the source's size.
+        fit: how a picture of another shape is fitted: `crop` (resize the short side, cut the middle),
+            `pad` (resize the long side, fill with the background) or `stretch`.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha; None keeps the source's.
+        background: colour put under transparent pixels and into padding, a name or `#rrggbb`.
+        labels: use labels; None uses them where they exist.
+        skip_bad: count and pass over unreadable files, instead of refusing.
+        limit: use the first n examples of a seeded shuffle.
+        mirror: show each example as it is or flipped left to right, at random.
+    """
+
+    source: str | None = None
+    root: str | None = None
+    split: Literal["train", "test", "all"] = "train"
+    resolution: Annotated[int, Field(ge=4, le=4096)] | tuple[int, int] | None = None
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    channels: Literal[1, 2, 3, 4] | None = None
+    background: str = "white"
+    labels: bool | None = None
+    skip_bad: bool = False
+    limit: Count | None = None
+    mirror: bool = False
+
+
+class Paper(Frozen):
+    """The publication that a recipe follows."""
+
+    title: str
+    year: int
+    arxiv: str | None = None
+    authors: str | None = None
+
+
+class Phase(Frozen):
+    """A named stretch of the training, which lasts until `until` (images, or a fraction of it all)."""
+
+    name: str
+    until: Annotated[Number, Field(gt=0)]
+
+
+class Recipe(Frozen):
+    """One whole training run.
+
+    Attributes:
+        schema_version: version of this schema.
+        name, summary, paper, deviations: what this is, for people.
+        rule: `auto` fills every field that is not set here by the written rule of `gansmith.auto`.
+        game: the kind of play, with its options.
+        data: the data.
+        generator, discriminator, networks: the two usual networks, and any others by name.
+        noise: dimensions of the latent vector, standard normal.
+        loss: the adversarial loss, with its arguments.
+        penalties: by name.
+        augment: augmentations by name, with their arguments.
+        optimizer: both sides'; `optimizers` overrides it for one move, by the move's name.
+        discriminator_steps: discriminator moves for each generator move.
+        batch: examples a step, over all ranks.
+        microbatch: examples at a time on one rank; None is the whole share. Less saves memory.
+        images: length of the training on the clock.
+        ema: the average whose weights are used after training; None keeps the last weights.
+        conditional: class-conditional; None is where there are labels.
+        precision: `fp32`, `bf16`, `fp64` or `auto` (bf16 where a measured trial says that it pays).
+        clip: bound of the gradient's norm, a move; None is off.
+        phases: stretches of the training, in order.
+        seed: of everything random.
+        snapshots: sample grids and scores over the training.
+        patience: stop when the score has not improved for so many images.
+    """
+
+    schema_version: int = SCHEMA
+    name: str = "custom"
+    summary: str = ""
+    paper: Paper | None = None
+    deviations: str | None = None
+    rule: Literal["auto"] | None = None
+    game: Part = Part(name="synthesis")
+    data: Data = Data()
+    generator: Network | None = None
+    discriminator: Network | None = None
+    networks: dict[str, Network] = {}
+    noise: Annotated[int, Field(ge=1, le=65536)] = 64
+    loss: Part = Part(name="nonsaturating")
+    penalties: dict[str, Penalty] = {}
+    augment: dict[str, dict[str, Any]] = {}
+    optimizer: Optimizer = Optimizer()
+    optimizers: dict[str, Optimizer] = {}
+    discriminator_steps: Annotated[int, Field(ge=1, le=1000)] = 1
+    batch: Annotated[int, Field(ge=1, le=1 << 20)] = 64
+    microbatch: Annotated[int, Field(ge=1)] | None = None
+    images: Count = 2_000_000
+    ema: Ema | None = Ema(share=0.1)
+    conditional: bool | None = None
+    precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
+    clip: Annotated[Number, Field(gt=0)] | None = None
+    phases: tuple[Phase, ...] = ()
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    snapshots: Annotated[int, Field(ge=1, le=10000)] = 10
+    patience: Count | None = None
+
+    def all_networks(self) -> dict[str, Network]:
+        """The networks by the name that the game calls them."""
+        usual = {"generator": self.generator, "discriminator": self.discriminator}
+        return {**{k: v for k, v in usual.items() if v is not None}, **self.networks}
+
+
+# --- load, override, save --------------------------------------------------------------------------
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the leaves of `over` put over it; a mapping that names another part replaces it.
+
+    Keys may be written with hyphens or underscores.
+    """
+    out = {key.replace("-", "_"): merge(value, {}) if isinstance(value, Mapping) else value for key, value in base.items()}
+    for raw, value in over.items():
+        key = raw.replace("-", "_")
+        old = out.get(key)
+        if isinstance(old, str) and isinstance(value, Mapping) and not {"name", "network"} & set(value):
+            old = {"network" if key in ("generator", "discriminator") else "name": old}
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            renamed = any(k in value and value[k] != old.get(k) for k in ("network", "name"))
+            scheduled = "start" in value and "end" in value
+            out[key] = merge(value, {}) if renamed or scheduled else merge(old, value)
+        else:
+            out[key] = merge(value, {}) if isinstance(value, Mapping) else value
+    return out
+
+
+def parse_overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn dotted fields (`{"optimizer.lr": "1e-3"}`) into a nested mapping; text is read as YAML."""
+    out: dict[str, Any] = {}
+    for dotted, text in flags.items():
+        try:
+            value: Any = yaml.safe_load(text) if isinstance(text, str) else text
+        except yaml.YAMLError as error:
+            raise Refused(f"--{dotted}: cannot read {text!r} as a value") from error
+        for key in reversed(dotted.replace("-", "_").split(".")):
+            value = {key: value}
+        out = merge(out, value)
+    return out
+
+
+def validate(fields: Mapping[str, Any], where: str) -> Recipe:
+    """Build a recipe of a plain mapping.
+
+    Raises:
+        Refused: with the field, its value and what would be right, one line for the first wrong field.
+    """
+    version = fields.get("schema_version", SCHEMA)
+    if not isinstance(version, int) or version > SCHEMA:
+        raise Refused(
+            f"{where}: its schema version is {version!r}; this gansmith reads up to {SCHEMA}", "Upgrade gansmith."
+        )
+    try:
+        return Recipe.model_validate(dict(fields))
+    except ValidationError as error:
+        raise Refused(_explain(error, where)) from None
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    problems = error.errors(include_url=False)
+    # A union reports each of its arms; the deepest message is the one that the user meant.
+    first = max(problems, key=lambda p: (p["loc"][:1] == problems[0]["loc"][:1], len(p["loc"])))
+    path = ".".join(str(part) for part in first["loc"] if not _is_arm(part))
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        near = nearest(str(first["loc"][-1]), _fields_at(first["loc"][:-1]))
+        message = "no such field" + (f"; did you mean {near!r}?" if near else "")
+    elif "input" in first and not isinstance(first["input"], Mapping):
+        message = f"{message}, not {first['input']!r}" if "not " not in message else message
+    more = len({".".join(str(x) for x in p["loc"] if not _is_arm(x)) for p in problems}) - 1
+    return f"{where}: {path + ': ' if path else ''}{message}" + (f" (and {more} more)" if more else "")
+
+
+def _is_arm(part: object) -> bool:
+    return isinstance(part, str) and bool(re.search(r"function|^(float|int|Ramp|tuple)\b|\[", part))
+
+
+def _fields_at(path: Sequence[object]) -> list[str]:
+    model: Any = Recipe
+    for part in path:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field else None
+        for arm in getattr(model, "__args__", ()):
+            if isinstance(arm, type) and issubclass(arm, BaseModel):
+                model = arm
+    return list(getattr(model, "model_fields", {}))
+
+
+def zoo_names() -> list[str]:
+    """The names of the recipes that ship with the package, sorted."""
+    files = resources.files("gansmith.zoo").iterdir()
+    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+
+
+def read_fields(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
+    """The plain fields of a zoo recipe or a YAML file, and a word for where they come from.
+
+    Raises:
+        Refused: no such recipe (with the nearest name), unreadable file, or not a YAML mapping.
+    """
+    text_name = str(name_or_path)
+    path = Path(text_name)
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise Refused(f"{path}: cannot read the recipe ({reason})") from None
+        where = str(path)
+    elif text_name in zoo_names():
+        text = resources.files("gansmith.zoo").joinpath(f"{text_name}.yaml").read_text(encoding="utf-8")
+        where = f"recipe {text_name}"
+    else:
+        near = nearest(text_name, zoo_names())
+        raise Refused(
+            f"no recipe is called {text_name!r}" + (f"; did you mean {near!r}?" if near else ""),
+            "`gansmith zoo` lists them; a file of your own ends in .yaml",
+        )
+    try:
+        fields = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise Refused(f"{where}{line}: not valid YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
+    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
+        raise Refused(f"{where}: a recipe is a mapping of fields to values")
+    return fields, where
+
+
+def load(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Load a recipe by its zoo name or from a YAML file, with fields overridden.
+
+    Args:
+        name_or_path: a name that `gansmith zoo` lists, or a path that ends in `.yaml`.
+        overrides: dotted fields and their values (text is read as YAML).
+    """
+    fields, where = read_fields(name_or_path)
+    return validate(merge(fields, parse_overrides(overrides or {})), where)
+
+
+def dump(recipe: Recipe) -> str:
+    """The recipe as YAML text, every field written out that differs from its default."""
+    fields = recipe.model_dump(mode="json", exclude_defaults=True)
+    fields = {"schema_version": recipe.schema_version, "name": recipe.name, **fields}
+    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100)
