@@ -1,0 +1,431 @@
+"""The report of a run: one self-contained HTML page, and the summary that it opens with.
+
+The page asks nothing of the network: pictures are data URIs, charts inline SVG, style and script inline.
+It is complete without the script, which adds a slider over the sample grids and a read-out to the charts.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from gansmith import charts
+from gansmith import recipe as recipes
+from gansmith.errors import GansmithError
+from gansmith.run import Run, write_atomically
+
+FRAMES = 24
+"""Sample grids shown over time; of more, evenly spaced ones are taken."""
+
+EMBED = 300_000
+"""Bytes up to which a picture is embedded as it is; a larger one is re-encoded and reduced."""
+
+HIGHER_IS_BETTER = ("accuracy", "precision", "recall", "density", "coverage", "inception-score")
+"""A score whose name contains one of these is better when higher; every other one when lower."""
+
+
+# --- in words --------------------------------------------------------------------------------------
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: `48 s`, `3 min 12 s`, `2 h 05 min`, `3 d 4 h`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def figure(value: float) -> str:
+    """A measured value in four digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def higher_is_better(score: str) -> bool:
+    """Whether more of this score is better, by its name."""
+    return any(word in score.lower() for word in HIGHER_IS_BETTER)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best value of a run's chief score, and the clock at which it was reached."""
+
+    name: str
+    value: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Where a run stands.
+
+    Attributes:
+        recipe: the recipe's name.
+        data: the dataset's name.
+        images: the clock at the last report.
+        total: length of the training in images.
+        seconds: wall seconds of training.
+        status: `done`, `converged`, `interrupted`, `failed`, `running`, or `unknown`.
+        best: the best value of the first score, or None where the run was not scored.
+    """
+
+    recipe: str
+    data: str
+    images: int
+    total: int
+    seconds: float
+    status: str
+    best: Best | None
+
+
+def summarize(run: Run) -> Summary:
+    """Where a run stands, from its folder alone.
+
+    Raises:
+        Refused: no run, or a damaged one.
+    """
+    info, recipe = run.info(), run.recipe()
+    last: dict[str, Any] = {}
+    images, status = 0, str(info.get("status", "unknown"))
+    scores: list[dict[str, Any]] = []
+    for event in run.events():
+        images = event.get("images", images)
+        if event.get("event") == "progress":
+            last = event
+        elif event.get("event") == "score":
+            scores.append(event)
+        elif event.get("event") == "begin":
+            status = "running"
+        elif event.get("event") == "end":
+            status = str(event.get("reason", status))
+    total = int(last.get("total") or recipe.images)
+    data = _name_of(info.get("data")) or recipe.data.source or "data"
+    return Summary(recipe.name, data, int(images or 0), total, float(last.get("seconds") or 0), status, _best(scores))
+
+
+def _name_of(data: object) -> str | None:
+    if isinstance(data, Mapping):
+        return str(data["name"]) if data.get("name") else None
+    return str(data) if data else None
+
+
+def _best(events: Sequence[Mapping[str, Any]]) -> Best | None:
+    rows = [(event["images"], name, value) for event in events for name, value in _plain_scores(event).items()]
+    if not rows:
+        return None
+    chief = rows[0][1]
+    mine = [Best(name, value, images) for images, name, value in rows if name == chief]
+    return (max if higher_is_better(chief) else min)(mine, key=lambda best: best.value)
+
+
+def _plain_scores(event: Mapping[str, Any]) -> dict[str, float]:
+    """The scores themselves, without their spreads and floors (`fd-mnist/spread`)."""
+    scores = event.get("scores") or {}
+    return {name: float(v) for name, v in scores.items() if _finite(v) and "/" not in name}
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# --- the page --------------------------------------------------------------------------------------
+
+
+def write_report(run: Run) -> Path:
+    """Write the run's `report.html` from what its folder holds.
+
+    Args:
+        run: a run that has begun; parts that it lacks yet are left out of the page.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        Refused: no run, a damaged one, or a disk that cannot be written.
+    """
+    text = page(run)
+    write_atomically(run.report_file, lambda p: _fill(p, text))
+    return run.report_file
+
+
+def _fill(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def page(run: Run) -> str:
+    """The report as HTML text."""
+    summary, info = summarize(run), run.info()
+    title = f"{summary.recipe} on {summary.data}"
+    style = resources.files("gansmith").joinpath("report.css").read_text(encoding="utf-8")
+    script = resources.files("gansmith").joinpath("report.js").read_text(encoding="utf-8")
+    body = "".join(
+        [
+            _head(run, summary, title),
+            _losses(run),
+            _scores(run),
+            _schedules(run),
+            _warnings(run),
+            _next(run, summary, info),
+            _recipe(run),
+            _facts(info),
+        ]
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<title>{escape(title)} · gansmith</title>\n<link rel="icon" href="data:,">\n'
+        f"<style>\n{style}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}</main>\n<script>\n{script}</script>\n</body>\n</html>\n"
+    )
+
+
+STATUS = {
+    "done": "Training is done.",
+    "converged": "Training ended early, because the score had stopped improving.",
+    "interrupted": "Training was interrupted and saved; it can go on where it stopped.",
+    "failed": "Training failed; the last good checkpoint is kept.",
+    "running": "Training has not ended yet.",
+}
+
+
+def _head(run: Run, summary: Summary, title: str) -> str:
+    share = summary.images / summary.total if summary.total else 0
+    rate = summary.images / summary.seconds if summary.seconds else 0
+    facts = [("Images shown", f"{summary.images:,}", f"{share:.0%} of {charts.short(summary.total)}")]
+    if summary.seconds:
+        facts.append(("Time", duration(summary.seconds), ""))
+        facts.append(("Speed", figure(rate), "images/s"))
+    if summary.best:
+        word = "Highest" if higher_is_better(summary.best.name) else "Lowest"
+        at = f"at {charts.short(summary.best.images)}"
+        facts.append((f"{word} {summary.best.name}", figure(summary.best.value), at))
+    items = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{f'<small>{escape(more)}</small>' if more else ''}</dd></div>"
+        for name, value, more in facts
+    )
+    return (
+        f'<header><p class="over">Training report · {escape(run.path.name)}</p><h1>{escape(title)}</h1>'
+        f'<p class="summary">{escape(STATUS.get(summary.status, ""))}</p></header>\n'
+        f'<div class="top"><dl class="facts">{items}</dl>\n{_samples(run)}</div>\n'
+    )
+
+
+def _samples(run: Run) -> str:
+    grids = run.samples()
+    if not grids:
+        return '<p class="soft">No samples yet: the first snapshot has not been taken.</p>\n'
+    chosen = [grids[round(i)] for i in _evenly(len(grids), FRAMES)]
+    uris = [data_uri(path) for _, path in chosen]
+    captions = [f"After {images:,} images" for images, _ in chosen]
+    frames = "".join(
+        f'<figure data-caption="{caption}"><img src="{uri}" alt="Samples after {images:,} images">'
+        f"<figcaption>{charts.short(images)}</figcaption></figure>"
+        for caption, uri, (images, _) in zip(captions, uris, chosen, strict=True)
+    )
+    several = len(chosen) > 1
+    slider = (
+        f'<input type="range" id="clock" class="clock" min="0" max="{len(chosen) - 1}" value="{len(chosen) - 1}" '
+        'step="1" aria-label="Time">'
+    )
+    return (
+        f'<figure class="viewer"><img id="picture" src="{uris[-1]}" alt="Samples after {chosen[-1][0]:,} images">'
+        + (slider if several else "")
+        + f'<figcaption id="caption">{captions[-1]}</figcaption></figure>\n'
+        + (f'<div class="frames" aria-label="Samples over time">{frames}</div>\n' if several else "")
+    )
+
+
+def _evenly(count: int, at_most: int) -> list[float]:
+    if count <= at_most:
+        return [float(i) for i in range(count)]
+    return [i * (count - 1) / (at_most - 1) for i in range(at_most)]
+
+
+def data_uri(path: Path) -> str:
+    """A picture file as a data URI, reduced where it is large."""
+    raw, kind = path.read_bytes(), "png"
+    if len(raw) > EMBED:
+        from PIL import Image
+
+        with Image.open(BytesIO(raw)) as picture:
+            picture.load()
+            picture.thumbnail((1440, 1440))
+            packed = BytesIO()
+            picture.save(packed, format="WEBP", quality=88)
+        raw, kind = packed.getvalue(), "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(raw).decode()}"
+
+
+# --- charts ----------------------------------------------------------------------------------------
+
+
+def _panel(title: str, series: Mapping[str, list[tuple[float, float]]], **options: Any) -> str:
+    drawn = charts.line_chart(series, title=title, **options)
+    if not drawn:
+        return ""
+    single = len(series) == 1
+    keys = "".join(
+        f"<span>{'' if single else f'<i class={chr(34)}s{i % charts.SERIES}{chr(34)}></i>'}"
+        f'{escape("now" if single else name)}<b data-name="{escape(name)}">{charts.short(points[-1][1])}</b></span>'
+        for i, (name, points) in enumerate((n, p) for n, p in series.items() if p)
+    )
+    head = f'<h3>{escape(title)}</h3><div class="keys">{keys}<span class="when"></span></div>'
+    return f'<div class="panel">{head}{drawn}</div>'
+
+
+def _series(run: Run, field: str) -> dict[str, list[tuple[float, float]]]:
+    """Each finite value of a field of the progress events, by its name, over the clock."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for event in run.events("progress"):
+        for name, value in (event.get(field) or {}).items():
+            if _finite(value):
+                series.setdefault(name, []).append((event["images"], value))
+    return series
+
+
+def _losses(run: Run) -> str:
+    moves: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for name, points in _series(run, "terms").items():
+        move, _, term = name.rpartition("/")
+        moves.setdefault(move or "losses", {})[term] = points
+    panels = "".join(_panel(move.replace("_", " ").capitalize(), terms) for move, terms in moves.items())
+    if not panels:
+        return ""
+    return (
+        "<h2>Losses</h2><p class=soft>Each term that a move minimises. In a GAN, steady values are a good sign; "
+        f'low ones are not.</p><div class="charts">{panels}</div>\n'
+    )
+
+
+def _scores(run: Run) -> str:
+    series: dict[str, list[tuple[float, float]]] = {}
+    bands: dict[str, list[tuple[float, float]]] = {}
+    for event in run.events("score"):
+        scores = event.get("scores") or {}
+        for name, value in _plain_scores(event).items():
+            spread = scores.get(f"{name}/spread")
+            spread = float(spread) if _finite(spread) else 0.0
+            series.setdefault(name, []).append((event["images"], value))
+            bands.setdefault(name, []).append((value - spread, value + spread))
+    panels = []
+    for name, points in series.items():
+        wide = any(low < high for low, high in bands[name])
+        panels.append(_panel(name, {name: points}, marks=True, bands={name: bands[name]} if wide else None))
+    if not panels:
+        return ""
+    note = "Lower is better, unless the name says otherwise. A shaded band is the spread over subsets."
+    return f'<h2>Scores</h2><p class=soft>{note}</p><div class="charts">{"".join(panels)}</div>\n'
+
+
+def _schedules(run: Run) -> str:
+    knobs = _series(run, "knobs")
+    moving = {name: points for name, points in knobs.items() if len({value for _, value in points}) > 1}
+    still = {name: points[-1][1] for name, points in knobs.items() if name not in moving}
+    speed = [(e["images"], e["rate"]) for e in run.events("progress") if _finite(e.get("rate"))]
+    panels = [_panel(name.replace("_", " "), {name: points}) for name, points in moving.items()]
+    panels.append(_panel("images per second", {"images per second": speed}))
+    constant = ", ".join(f"{escape(name.replace('_', ' '))} {charts.short(value)}" for name, value in still.items())
+    text = f"<p class=soft>Constant throughout: {constant}.</p>" if constant else ""
+    if not any(panels):
+        return ""
+    return f'<h2>Schedules and speed</h2>{text}<div class="charts three">{"".join(panels)}</div>\n'
+
+
+# --- words and tables ------------------------------------------------------------------------------
+
+
+def _warnings(run: Run) -> str:
+    rows = [(event.get("images", 0), str(event.get("text", ""))) for event in run.events("warning")]
+    if not rows:
+        return ""
+    items = "".join(f"<li>At {images:,} images: {escape(text)}</li>" for images, text in rows)
+    return f'<h2>Warnings</h2><ul class="warnings">{items}</ul>\n'
+
+
+def _next(run: Run, summary: Summary, info: Mapping[str, Any]) -> str:
+    lines = "\n".join(next_commands(run, summary.status, classes_of(info)))
+    return f"<h2>Go on from here</h2><pre>{escape(lines)}</pre>\n"
+
+
+def classes_of(info: Mapping[str, Any]) -> list[str]:
+    """The names of the classes that a run was trained on, [] where it has none."""
+    data = info.get("data")
+    found = data.get("classes") if isinstance(data, Mapping) else None
+    return [str(name) for name in found] if isinstance(found, list | tuple) else []
+
+
+def next_commands(run: Run, status: str, classes: Sequence[str] = ()) -> list[str]:
+    """Commands that work on this run now, with a comment each.
+
+    Args:
+        run: the run.
+        status: how its training ended.
+        classes: of its data, for a command that asks for one.
+    """
+    path = shlex.quote(str(run.path))
+    rows = [] if status in ("done", "converged") else [(f"gansmith resume {path}", "go on where it stopped")]
+    rows.append((f"gansmith sample {path} -n 64 --out grid.png", "a picture of new samples"))
+    if classes:
+        label = shlex.quote(classes[min(3, len(classes) - 1)])
+        rows.append((f"gansmith sample {path} -n 16 --label {label} --out one-class.png", "one class only"))
+    rows.append((f"gansmith sample {path} --out film.gif", "a film from sample to sample"))
+    width = max(len(command) for command, _ in rows)
+    return [f"{command:<{width}}  # {what}" for command, what in rows]
+
+
+def _recipe(run: Run) -> str:
+    try:
+        text = recipes.dump(run.recipe())
+    except GansmithError:
+        return ""
+    note = "Everything that this run was made with; this text saved as a .yaml file trains it again."
+    return f"<h2>Recipe</h2><p class=soft>{note}</p><pre>{escape(text)}</pre>\n"
+
+
+def _facts(info: Mapping[str, Any]) -> str:
+    skip = ("schema_version", "status")  # the status stands at the top, and may be older here
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, value in info.items():
+        if name in skip or value in (None, [], {}):
+            continue
+        if isinstance(value, Mapping):
+            groups[name] = list(_rows(value))
+        else:
+            groups.setdefault("run", []).append((name, _text(value)))
+    tables = "".join(
+        f"<table><caption>{escape(name.replace('_', ' '))}</caption>"
+        + "".join(f"<tr><th>{escape(key.replace('_', ' '))}</th><td>{escape(value)}</td></tr>" for key, value in rows)
+        + "</table>"
+        for name, rows in groups.items()
+        if rows
+    )
+    return f'<h2>Versions and facts</h2><div class="tables">{tables}</div>\n' if tables else ""
+
+
+def _rows(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from _rows(inner, f"{prefix}{name} ")
+        elif inner not in (None, [], ""):
+            yield f"{prefix}{name}", _text(inner)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and abs(value) >= 10_000:
+        return f"{value:,}"
+    return str(value)
