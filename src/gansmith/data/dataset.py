@@ -18,6 +18,18 @@ class Problem(NamedTuple):
     reason: str
 
 
+class Modes(NamedTuple):
+    """The truth about a mixture of Gaussians, for scores that count modes.
+
+    Attributes:
+        centres: float32 [modes, 2], in the order of the labels.
+        sigma: standard deviation of each mode, along each axis.
+    """
+
+    centres: NDArray[np.float32]
+    sigma: float
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Named examples of one modality.
@@ -30,13 +42,16 @@ class Dataset:
         shape: of one example: (channels, height, width) of an image, (2,) of a point.
         count: number of examples.
         array: uint8 [count, C, H, W] for images, float32 [count, 2] for points; or None.
-        read: the i-th example in the same form (called in worker processes, so picklable); or None.
+        read: the i-th example in the same form (called in worker threads or processes, so picklable
+            and free of shared state); or None.
         labels: int64 [count], or None.
         classes: a name for each label, or None.
-        split: the split that this is.
-        fingerprint: sha256 in hex over what the examples are made from; equal data, equal fingerprint.
+        split: the split that this is; `all` where the source knows no splits.
+        fingerprint: sha256 in hex over the examples as they are fed, and their labels; equal data,
+            equal fingerprint, in memory or not.
         problems: files that were passed over, and why.
         notes: what the reader decided on its own, one plain line each (resized, channels taken, …).
+        modes: centres and width of the mixture that points are drawn from, or None.
     """
 
     name: str
@@ -51,6 +66,7 @@ class Dataset:
     fingerprint: str = ""
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    modes: Modes | None = None
 
 
 class Batch(NamedTuple):

@@ -1,0 +1,193 @@
+"""Encoded pictures in a store, made into a dataset: splits and labels from their names, one checked pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gansmith.data.dataset import Dataset, Problem
+from gansmith.data.finish import fit_notes, limit_note, subset, with_labels
+from gansmith.data.pictures import CHANNELS, decoder
+from gansmith.data.scan import Progress, Read, Scan, fingerprint, scan
+from gansmith.data.stores import Store
+from gansmith.errors import Refused
+from gansmith.recipe import Data
+
+_SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+_STAND_INS = {"val": "test", "valid": "test", "validation": "test"}
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Encoded pictures of one split, not yet decoded.
+
+    Attributes:
+        name: what to call it.
+        where: path or id, for messages.
+        store: the pictures; `chosen` are those of the split.
+        chosen: int64, numbers in the store.
+        labels: int64, one for each chosen, or None; `classes` names them.
+        classes: a name for each label, or None.
+        split: the split that this is.
+        notes: what was decided on the way here.
+    """
+
+    name: str
+    where: str
+    store: Store
+    chosen: NDArray[np.int64]
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...] | None
+    split: str
+    notes: tuple[str, ...] = ()
+
+
+def by_names(name: str, where: str, store: Store, others: int, wanted: str) -> Collection:
+    """A collection whose splits and labels are the folders that its pictures lie in.
+
+    Folders `train` and `test` (or `val`) side by side are splits; where all pictures lie in sub-folders,
+    and in more than one, the first folder's name is the label. A folder that holds everything is passed.
+
+    Args:
+        name, where: for people.
+        store: the pictures.
+        others: how many other files there are.
+        wanted: `train`, `test` or `all`.
+
+    Raises:
+        Refused: no picture, or not the split that is wanted.
+    """
+    notes = (f"{others:,} file{'s are no pictures' if others != 1 else ' is no picture'}",) if others else ()
+    if not store.names:
+        raise Refused(f"{where}: holds no pictures" + (f" ({others:,} other files)" if others else ""))
+    parts = _without_common([tuple(path.split("/")) for path in store.names])
+    splits = _splits(parts)
+    chosen = np.arange(len(parts), dtype=np.int64)
+    split = "all"
+    if splits is None and wanted == "test":
+        raise Refused(
+            f"{where}: has no test split", "Put pictures into folders `train` and `test`, or use --data.split all."
+        )
+    if splits is not None:
+        split = wanted
+        if wanted != "all":
+            chosen = np.array([i for i, part in enumerate(parts) if splits.get(part[0]) == wanted], dtype=np.int64)
+        parts = _without_common([parts[i][1:] for i in chosen])
+    labels, classes = _labels(parts)
+    return Collection(name, where, store, chosen, labels, classes, split, notes)
+
+
+def examine(collection: Collection, spec: Data, progress: Progress | None = None) -> Scan:
+    """Decode every picture that the options choose, and count what is there."""
+    picked = collection.chosen[subset(len(collection.chosen), spec.limit)]
+    return scan(collection.store, decoder(spec), picked.tolist(), progress)
+
+
+def assemble(collection: Collection, found: Scan, spec: Data) -> Dataset:
+    """The dataset that a pass over a collection gives.
+
+    Raises:
+        Refused: files that cannot be read, without `skip_bad`; mixed channels or sizes, without the
+            option that says what they should become; nothing left.
+    """
+    where = collection.where
+    if found.problems and not spec.skip_bad:
+        raise _refuse_bad(where, found)
+    if not len(found.good):
+        raise Refused(f"{where}: no picture can be read", f"The first: {_name_them(found.problems[:1])}.")
+    _refuse_mixed(where, found, spec)
+    shape = next(iter(found.shapes))
+    labels = None
+    if collection.labels is not None:
+        # Labels go by place among the chosen; the chosen are in rising order.
+        labels = collection.labels[np.searchsorted(collection.chosen, found.good)]
+    sizes = {(height, width) for height, width in found.sizes}
+    source = None if len(sizes) > 1 else (*found.channels,)[:1] + next(iter(sizes))
+    notes = collection.notes + limit_note(len(collection.chosen), spec.limit) + fit_notes(source, shape, spec)
+    if len(found.channels) > 1:
+        notes += (f"converted to {CHANNELS[shape[0]]}: {_counts(found.channels)}",)
+    if found.animated:
+        notes += (f"{found.animated:,} hold more than one frame; the first is used",)
+    if found.problems:
+        notes += (f"{len(found.problems):,} unreadable file{'s' if len(found.problems) > 1 else ''} passed over",)
+    read = Read(collection.store, decoder(spec), found.good) if found.array is None else None
+    whole = Dataset(
+        name=collection.name,
+        modality="image",
+        shape=shape,
+        count=len(found.good),
+        array=found.array,
+        read=read,
+        labels=labels,
+        classes=collection.classes,
+        split=collection.split,
+        problems=tuple(found.problems),
+        notes=notes,
+    )
+    whole = with_labels(whole, spec.labels)
+    return replace(whole, fingerprint=fingerprint(shape, found.digests, whole.labels))
+
+
+def _refuse_bad(where: str, found: Scan) -> Refused:
+    bad, total = len(found.problems), len(found.problems) + len(found.good)
+    more = f", and {bad - _NAMED:,} more" if bad > _NAMED else ""
+    return Refused(
+        f"{where}: {bad:,} of {total:,} pictures cannot be used: {_name_them(found.problems[:_NAMED])}{more}",
+        "Mend or remove them, or pass over them with --data.skip-bad true.",
+    )
+
+
+def _refuse_mixed(where: str, found: Scan, spec: Data) -> None:
+    if spec.channels is None and len(found.channels) > 1:
+        raise Refused(f"{where}: pictures of several kinds: {_counts(found.channels)}", "Say which: --data.channels 3.")
+    if len(found.shapes) > 1:
+        shown = [f"{count:,} of {h}x{w}" for (h, w), count in found.sizes.most_common(3)]
+        more = f" and {len(found.sizes) - 3:,} other sizes" if len(found.sizes) > 3 else ""
+        raise Refused(
+            f"{where}: pictures of several sizes (height x width): {', '.join(shown)}{more}",
+            "Say which: --data.resolution 64 (and --data.fit crop, pad or stretch).",
+        )
+
+
+def _name_them(problems: Sequence[Problem]) -> str:
+    return ", ".join(f"{problem.path} {problem.reason}" for problem in problems)
+
+
+def _counts(channels: Counter[int]) -> str:
+    return ", ".join(f"{count:,} {CHANNELS[number]}" for number, count in channels.most_common())
+
+
+def _without_common(parts: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    out = list(parts)
+    while out and len(out[0]) > 1 and all(len(part) > 1 and part[0] == out[0][0] for part in out):
+        out = [part[1:] for part in out]
+    return out
+
+
+def _splits(parts: Sequence[tuple[str, ...]]) -> dict[str, str] | None:
+    """Which split each first folder is, where the first folders are splits and nothing else."""
+    if any(len(part) < 2 for part in parts):
+        return None
+    folders = {part[0] for part in parts}
+    known = {folder: _SPLITS.get(folder.lower(), _STAND_INS.get(folder.lower())) for folder in folders}
+    if None in known.values() or not {"train", "test"} <= set(known.values()):
+        return None
+    if any(folder.lower() in ("test", "testing") for folder in folders):
+        # With a test folder there, a validation folder is neither: it is left out.
+        known = {folder: split for folder, split in known.items() if folder.lower() in _SPLITS}
+    return {folder: split for folder, split in known.items() if split is not None}
+
+
+def _labels(parts: Sequence[tuple[str, ...]]) -> tuple[NDArray[np.int64] | None, tuple[str, ...] | None]:
+    if any(len(part) < 2 for part in parts):
+        return None, None
+    classes = tuple(sorted({part[0] for part in parts}))
+    if len(classes) < 2:
+        return None, None
+    number = {name: i for i, name in enumerate(classes)}
+    return np.array([number[part[0]] for part in parts], dtype=np.int64), classes

@@ -1,0 +1,86 @@
+"""The last steps that every reader shares: subset, size and channels, labels, fingerprint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gansmith.data.dataset import Dataset
+from gansmith.data.order import SUBSET, shuffled
+from gansmith.data.pictures import CHANNELS, decoder
+from gansmith.data.scan import digest, fingerprint
+from gansmith.errors import Refused
+from gansmith.recipe import Data
+
+
+def subset(count: int, limit: int | None) -> NDArray[np.int64]:
+    """Which of `count` examples are used: all, in order; or the first `limit` of a shuffle with a fixed key.
+
+    So the examples of a smaller limit are the first of a larger one's.
+    """
+    return np.arange(count, dtype=np.int64) if limit is None else shuffled(count, (SUBSET,))[:limit]
+
+
+def limit_note(count: int, limit: int | None) -> tuple[str, ...]:
+    """What to say about a limit that was asked for."""
+    if limit is None:
+        return ()
+    if limit > count:
+        return (f"the limit of {limit:,} is more than there are: all {count:,} are used",)
+    return (f"{limit:,} of {count:,} are used, as the limit says",)
+
+
+def with_labels(dataset: Dataset, wanted: bool | None) -> Dataset:
+    """The dataset with or without its labels, as a recipe's `labels` says.
+
+    Raises:
+        Refused: labels are wanted, and there are none.
+    """
+    if wanted is False:
+        return replace(dataset, labels=None, classes=None)
+    if wanted and dataset.labels is None:
+        raise Refused(
+            f"{dataset.name}: has no labels",
+            "Leave --data.labels out; or, in a folder, put each class in its own folder.",
+        )
+    return dataset
+
+
+def finish(dataset: Dataset, spec: Data) -> Dataset:
+    """A dataset that lies whole in memory, as the recipe's data options want it.
+
+    Args:
+        dataset: every example of the split, in the source's own size; `fingerprint` unset.
+        spec: the options.
+
+    Raises:
+        Refused: options that do not suit it.
+    """
+    assert dataset.array is not None
+    array, labels, notes = dataset.array, dataset.labels, dataset.notes + limit_note(dataset.count, spec.limit)
+    if spec.limit is not None:
+        chosen = subset(dataset.count, spec.limit)
+        array, labels = array[chosen], None if labels is None else labels[chosen]
+    if dataset.modality == "image":
+        array = decoder(spec).refit(array)
+        notes += fit_notes(dataset.shape, array.shape[1:], spec)
+    elif spec.resolution is not None or spec.channels is not None:
+        raise Refused(f"{dataset.name}: these are points, which have no resolution and no channels")
+    shape = array.shape[1:]
+    whole = replace(dataset, array=array, labels=labels, count=len(array), shape=shape, notes=notes)
+    whole = with_labels(whole, spec.labels)
+    return replace(whole, fingerprint=fingerprint(shape, (digest(one) for one in array), whole.labels))
+
+
+def fit_notes(source: tuple[int, ...] | None, shape: tuple[int, ...], spec: Data) -> tuple[str, ...]:
+    """What was changed about pictures of shape `source` (None: of several) to make them `shape`."""
+    notes: tuple[str, ...] = ()
+    if source is None or source[1:] != shape[1:]:
+        how = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[spec.fit]
+        was = "from various sizes" if source is None else f"from {source[1]}x{source[2]}"
+        notes += (f"resized {was} to {shape[1]}x{shape[2]} (Lanczos), {how} where the shape differs",)
+    if source is not None and source[0] != shape[0]:
+        notes += (f"converted from {CHANNELS[source[0]]} to {CHANNELS[shape[0]]}",)
+    return notes
