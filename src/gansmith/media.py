@@ -47,9 +47,9 @@ def picture(image: NDArray[np.uint8]) -> Image:
 def grid(
     images: NDArray[np.uint8],
     columns: int | None = None,
-    padding: int = 2,
+    padding: int | None = None,
     scale: int | None = None,
-    background: int = 255,
+    background: int | None = None,
 ) -> Image:
     """Lay images out row by row.
 
@@ -58,9 +58,10 @@ def grid(
     Args:
         images: uint8 [N, C, H, W] with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels.
         columns: images in a row; None makes the grid about square.
-        padding: pixels between and around images.
+        padding: pixels between and around images; None is one pixel of the enlarged images, at least 2.
         scale: whole factor of enlargement, nearest neighbour; None enlarges small images to about 64 pixels.
-        background: grey level of the padding; transparent where there is an alpha channel.
+        background: grey level of the padding; None is that of `background_for`, so that white strokes on black
+            do not run into it. Transparent where there is an alpha channel.
 
     Returns:
         A Pillow picture of mode L, LA, RGB or RGBA.
@@ -74,6 +75,8 @@ def grid(
     columns = min(columns or math.ceil(math.sqrt(n)), n)
     rows = -(-n // columns)
     scale = scale or max(1, VISIBLE // max(height, width))
+    padding = max(2, scale) if padding is None else padding
+    background = background_for(images) if background is None else background
     big = images.repeat(scale, axis=2).repeat(scale, axis=3)
     cell_h, cell_w = height * scale + padding, width * scale + padding
     canvas = np.full((channels, rows * cell_h + padding, columns * cell_w + padding), background, np.uint8)
@@ -83,6 +86,11 @@ def grid(
         top, left = padding + i // columns * cell_h, padding + i % columns * cell_w
         canvas[:, top : top + height * scale, left : left + width * scale] = image
     return picture(canvas)
+
+
+def background_for(images: NDArray[np.uint8]) -> int:
+    """The grey level that sets images [N, C, H, W] apart best: black for dark-edged ones, else white."""
+    return 0 if np.median(images[:, :, [0, -1], :]) < 32 else 255
 
 
 def scatter(
@@ -317,7 +325,7 @@ def save_singles(
     for i, image in enumerate(images):
         label = ""
         if labels is not None:
-            name = classes[labels[i]] if classes else str(labels[i])
+            name = str(classes[labels[i]] if classes else labels[i])
             label = "-" + (re.sub(r"[^\w.]+", "_", name).strip("._") or str(labels[i]))
         path = Path(folder) / f"seed{seed}-{i:06d}{label}.png"
         save_image(path, picture(image))

@@ -56,6 +56,7 @@ class Recorder(Listener):
         self._events: IO[str] | None = None
         self._board: Board | None = None
         self._real: NDArray[Any] | None = None
+        self._background: int | None = None
 
     def begin(self, run: Run, recipe: Recipe, dataset: Dataset, images: int) -> None:
         """Open the files, after dropping whatever is later than this clock."""
@@ -70,6 +71,9 @@ class Recorder(Listener):
             self._board = Board.open(run, images)
         if dataset.modality == "points" and dataset.array is not None:
             self._real = np.asarray(dataset.array[:POINTS])
+        elif dataset.modality == "image":
+            # From the data, so that it is the same in every grid: the first samples are noise.
+            self._background = media.background_for(_first(dataset, 64))
         self._write("begin", images, recipe=recipe.name, data=dataset.name, total=recipe.images)
 
     def progress(self, progress: Progress) -> None:
@@ -92,7 +96,7 @@ class Recorder(Listener):
     def snapshot(self, images: int, sampler: Sampler) -> None:
         """Write a grid of samples from the same latents as every time."""
         assert self._run is not None, "snapshot before begin"
-        picture = snapshot_picture(sampler, self._real)
+        picture = snapshot_picture(sampler, self._real, self._background)
         if picture is None:  # a modality that has no picture
             return
         path = self._run.sample_file(images)
@@ -154,12 +158,20 @@ def finite(value: Any) -> Any:
     return int(value) if isinstance(value, np.integer) else value
 
 
-def snapshot_picture(sampler: Sampler, real: NDArray[Any] | None = None) -> Image | None:
+def _first(dataset: Dataset, n: int) -> NDArray[np.uint8]:
+    if dataset.array is not None:
+        return np.asarray(dataset.array[:n], np.uint8)
+    assert dataset.read is not None
+    return np.stack([dataset.read(i) for i in range(min(n, dataset.count, 16))])
+
+
+def snapshot_picture(sampler: Sampler, real: NDArray[Any] | None = None, background: int | None = None) -> Image | None:
     """A picture of samples, the same latents each time; one class per column where there are classes.
 
     Args:
         sampler: the generator.
         real: [M, 2] real points to draw beneath the samples of points.
+        background: grey level between images; None finds one that fits.
 
     Returns:
         A picture, or None for a modality that has none.
@@ -172,27 +184,27 @@ def snapshot_picture(sampler: Sampler, real: NDArray[Any] | None = None) -> Imag
     side = max(height, width, media.VISIBLE)
     if sampler.classes is None:
         columns = max(2, min(8, int(PIXELS**0.5 / side)))
-        return media.grid(sampler.sample(columns * columns, seed=SEED), columns)
+        return media.grid(sampler.sample(columns * columns, seed=SEED), columns, background=background)
     shown = np.unique(np.linspace(0, len(sampler.classes) - 1, COLUMNS).round().astype(np.int64))
     columns = len(shown)
     rows = max(2, min(8, PIXELS // (columns * side * side)))
     from gansmith.engine.sampler import latents
 
     labels = np.tile(shown, rows)
-    return media.grid(sampler.decode(latents(len(labels), sampler.noise, SEED), labels), columns)
+    return media.grid(sampler.decode(latents(len(labels), sampler.noise, SEED), labels), columns, background=background)
 
 
 class Board:
     """TensorBoard's file format, written at once and without threads, so that a full disk is heard of."""
 
     def __init__(self, file: IO[bytes], images: int) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto import event_pb2
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self._file, self._records, self._event = file, RecordWriter(file), Event
+        self._file, self._records, self._event = file, RecordWriter(file), event_pb2.Event
         self._put(file_version="brain.Event:2")
         if images:  # TensorBoard drops what an earlier session wrote at this step and later
-            self._put(step=images + 1, session_log=SessionLog(status=SessionLog.START))
+            self._put(step=images + 1, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
 
     @classmethod
     def open(cls, run: Run, images: int) -> Board | None:

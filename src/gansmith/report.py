@@ -314,8 +314,8 @@ def _scores(run: Run) -> str:
     for event in run.events("score"):
         scores = event.get("scores") or {}
         for name, value in _plain_scores(event).items():
-            spread = scores.get(f"{name}/spread")
-            spread = float(spread) if _finite(spread) else 0.0
+            told = scores.get(f"{name}/spread")
+            spread = float(told) if told is not None and _finite(told) else 0.0
             series.setdefault(name, []).append((event["images"], value))
             bands.setdefault(name, []).append((value - spread, value + spread))
     panels = []

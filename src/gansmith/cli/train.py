@@ -1,0 +1,109 @@
+"""`gansmith train`: train a GAN."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gansmith.cli.flags import Parser, add_data_flags, add_device_flag, data_fields, examples, positive
+from gansmith.errors import DONE, Refused
+
+EXAMPLES = """\
+  gansmith train --data digits --out runs/first --minutes 1
+  gansmith train --data path/to/pictures --resolution 64 --out runs/mine --dry-run
+  gansmith train dcgan --data mnist --data-root ~/data --images 2M --out runs/dcgan
+  gansmith train r3gan --data cifar10 --penalties.r1.weight 0.5 --batch=128 --seed 1 --out runs/r3gan
+  gansmith train --from runs/first --data path/to/digits --epochs 5 --out runs/tuned
+  torchrun --nproc-per-node 2 -m gansmith train dcgan --data mnist --out runs/two
+
+Any field of a recipe is a flag by its dotted name; `gansmith zoo NAME` shows the fields of a recipe."""
+
+LENGTHS = ("images", "epochs", "minutes", "cpu_minutes")
+
+
+def parser() -> Parser:
+    """The command's flags."""
+    flags = Parser("train", "Train a GAN, and write a run folder with all that it leaves behind.", EXAMPLES)
+    flags.add_argument("recipe", nargs="?", default="auto", help="a name that `gansmith zoo` lists, or a .yaml (auto)")
+    flags.add_argument("--data", metavar="NAME_OR_PATH", help="catalogue name, folder, .zip, .npz, parquet or hub id")
+    flags.add_argument("--out", metavar="DIR", help="the run's folder (runs/RECIPE-DATA)")
+    flags.add_argument("--images", type=examples, metavar="N", help="length in images: 60000, 60k, 2M")
+    flags.add_argument("--epochs", type=positive, metavar="N", help="length in passes over the data")
+    flags.add_argument("--minutes", type=positive, metavar="N", help="length in minutes, measured at the start")
+    flags.add_argument("--cpu-minutes", type=positive, metavar="N", help="length in processor minutes, likewise")
+    flags.add_argument("--from", dest="start_from", metavar="RUN", help="start from a trained run (fine-tuning)")
+    flags.add_argument("--dry-run", action="store_true", help="print the resolved plan, and train nothing")
+    add_device_flag(flags)
+    add_data_flags(flags)
+    return flags
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command."""
+    args, fields = parser().read_with_fields(argv)
+    wanted = arguments(args, fields)
+
+    import gansmith
+
+    if args.dry_run:
+        for line in gansmith.plan(**wanted).lines():
+            print(line)
+        return DONE
+
+    from gansmith.cli.display import LiveDisplay, closing, make_display
+
+    display = make_display()
+    try:
+        trained = gansmith.train(**wanted, listeners=(display,))
+    except KeyboardInterrupt:
+        # The engine saves at the first Ctrl-C; where it had not begun, there is nothing to go on with.
+        if display.run is None or not display.run.checkpoints():
+            raise
+        display.reason, trained = "interrupted", display.run
+    finally:
+        if isinstance(display, LiveDisplay):
+            display.close()
+    return closing(trained, display)
+
+
+def arguments(args: argparse.Namespace, fields: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `gansmith.train` that the command line asks for.
+
+    Raises:
+        Refused: more than one length.
+    """
+    given = [name for name in LENGTHS if getattr(args, name) is not None]
+    if len(given) > 1:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise Refused(f"{names}: give one length, not {len(given)}")
+    return {
+        "recipe": args.recipe,
+        "data": args.data,
+        "out": args.out or default_out(args.recipe, args.data),
+        **{name: getattr(args, name) for name in LENGTHS},
+        "start_from": args.start_from,
+        "device": args.device,
+        "data_root": args.data_root,
+        "overrides": {**data_fields(args), **fields},
+    }
+
+
+def default_out(recipe: str, data: str | None) -> str:
+    """A folder that does not exist yet, named after the recipe and the data.
+
+    Raises:
+        Refused: under torchrun, where each process might choose another.
+    """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise Refused("--out is missing", "Under torchrun the run's folder must be given.")
+    parts = [Path(recipe).stem, Path(data.rstrip("/")).stem if data else ""]
+    name = "-".join(re.sub(r"[^\w.-]+", "_", part) for part in parts if part)
+    out, n = Path("runs") / name, 1
+    while out.exists():
+        n += 1
+        out = Path("runs") / f"{name}-{n}"
+    return str(out)
