@@ -1,0 +1,145 @@
+"""The scorer: which metric, against what, with which card."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gansmith.data.dataset import Dataset
+from gansmith.errors import Refused
+from gansmith.metrics import domain, score
+from gansmith.metrics.frechet import frechet_distance
+from gansmith.metrics.score import Scorer
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANSMITH_CACHE", str(tmp_path))
+    monkeypatch.setattr(domain, "LEAST_STEPS", 60)
+    monkeypatch.setattr(domain, "EPOCHS", 1)
+
+
+def pictures(count, seed=0, split="train", labels=True, **more):
+    r = np.random.RandomState(seed)
+    kind = r.choice(3, size=count, p=[0.6, 0.3, 0.1]).astype(np.int64)
+    array = r.randint(100, size=(count, 1, 8, 8), dtype=np.uint8) + (kind * 60).astype(np.uint8)[:, None, None, None]
+    fields = {
+        "array": array,
+        "labels": (kind if labels else None) if isinstance(labels, bool) else labels,
+        "fingerprint": f"{seed} {count}",
+        **more,
+    }
+    return Dataset("toy", "image", (1, 8, 8), count, split=split, **fields)
+
+
+def ring(count, seed=0, modes=8, radius=1.0):
+    r = np.random.RandomState(seed)
+    angle = r.randint(modes, size=count) * (2 * np.pi / modes)
+    points = radius * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.02 * r.randn(count, 2)
+    return points.astype(np.float32)
+
+
+def test_labelled_images_get_the_domain_classifier():
+    train, test = pictures(1200), pictures(400, seed=1, split="test")
+    scorer = Scorer(train, test)
+    assert scorer.metric == "fd-toy"
+    assert scorer.n == 400
+    assert "labels" in scorer.reason
+    good = scorer.score(lambda n, seed: pictures(n, seed=2).array)
+    bad = scorer.score(lambda n, seed: pictures(n, seed=2).array // 2)
+    assert set(good) == {"fd-toy"}
+    assert good["fd-toy"] < 20 * scorer.floor  # that much by the classes' frequencies, drawn anew
+    assert bad["fd-toy"] > 10 * good["fd-toy"]
+    expected = frechet_distance(
+        scorer.extractor.features(pictures(400, seed=2).array), scorer.extractor.features(test.array)
+    )
+    assert good["fd-toy"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_card_is_json_and_says_what_decides_the_number():
+    train, test = pictures(1200), pictures(400, seed=1, split="test")
+    card = Scorer(train, test, n=100).card
+    assert json.loads(json.dumps(card, allow_nan=False)) == card
+    assert card["samples"] == 100
+    assert (card["reference_split"], card["reference_samples"]) == ("test", 400)
+    assert not card["reference_is_training_data"]
+    assert card["floor"] > 0
+    assert card["extractor_checksum"] == Scorer(train, test).extractor.checksum
+    assert card["extractor_checksum"] != Scorer(train, test, seed=1).card["extractor_checksum"]
+
+
+def test_without_a_test_split_the_reference_is_the_training_data():
+    train = pictures(600)
+    scorer = Scorer(train)
+    assert scorer.card["reference_is_training_data"]
+    assert scorer.card["reference_samples"] == 600
+    assert "expected" in scorer.card["floor_is"]
+    assert scorer.score(lambda n, seed: train.array[:n])["fd-toy"] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("train", "says"),
+    [
+        (pictures(300, labels=False), "no labels"),
+        (pictures(300, labels=np.zeros(300, np.int64)), "one label"),
+        (pictures(30, labels=np.arange(30)), "a class"),
+    ],
+)
+def test_pixels_where_no_classifier_can_be_fitted(train, says):
+    scorer = Scorer(train)
+    assert scorer.metric == "fd-pixels"
+    assert says in scorer.reason
+    assert scorer.score(lambda n, seed: pictures(n, seed=3).array)["fd-pixels"] < 5 * scorer.floor
+
+
+def test_points_are_scored_by_transport():
+    train = Dataset("ring", "points", (2,), 4000, array=ring(4000))
+    scorer = Scorer(train, n=1000)
+    assert scorer.metric == "sw2"
+    assert (scorer.n, scorer.extractor) == (1000, None)
+    assert scorer.score(lambda n, seed: ring(n, seed=seed + 5))["sw2"] < 3 * scorer.floor
+    # Four modes of eight: the same mean and covariance, so that no Fréchet distance of raw points would tell.
+    assert scorer.score(lambda n, seed: ring(n, modes=4))["sw2"] > 3 * scorer.floor
+    assert scorer.score(lambda n, seed: np.full((n, 2), np.nan, np.float32)) == {}
+    test = Dataset("ring", "points", (2,), 500, array=ring(500, seed=1), split="test")
+    assert Scorer(train, test).n == 500
+
+
+def test_examples_that_are_read_one_by_one_score_the_same():
+    whole, test = pictures(300), pictures(100, seed=1, split="test")
+    parts = Dataset(
+        "toy", "image", (1, 8, 8), 300, read=lambda i: whole.array[i], labels=whole.labels, fingerprint="0 300"
+    )
+    draw = lambda n, seed: pictures(n, seed=2).array  # noqa: E731
+    assert Scorer(whole, test).score(draw) == Scorer(parts, test).score(draw)
+
+
+def test_large_samples_are_drawn_in_parts_with_seeds_that_follow(monkeypatch):
+    scorer = Scorer(pictures(300, labels=False))
+    whole = scorer.score(lambda n, seed: np.concatenate([pictures(100, seed=50 + i).array for i in range(3)]))
+    monkeypatch.setattr(score, "BYTES", 6400)
+    asked = []
+
+    def draw(n, seed):
+        asked.append((n, seed))
+        return pictures(n, seed=seed).array
+
+    assert scorer.score(draw, seed=50)["fd-pixels"] == pytest.approx(whole["fd-pixels"], rel=1e-9)
+    assert asked == [(100, 50), (100, 51), (100, 52)]
+
+
+def test_labels_are_as_frequent_as_in_the_data():
+    scorer = Scorer(pictures(1200))
+    labels = scorer.labels(2000, seed=1)
+    np.testing.assert_allclose(np.bincount(labels) / 2000, [0.6, 0.3, 0.1], atol=0.04)
+    np.testing.assert_array_equal(labels[:10], scorer.labels(10, seed=1))
+    assert Scorer(pictures(300, labels=False)).labels(5) is None
+
+
+def test_refuses():
+    with pytest.raises(Refused, match="test split's"):
+        Scorer(pictures(300), Dataset("ring", "points", (2,), 4000, array=ring(4000)))
+    with pytest.raises(Refused, match="at least 2"):
+        Scorer(pictures(1))
+    with pytest.raises(Refused, match="these images are"):
+        Scorer(pictures(300, labels=False)).score(lambda n, seed: np.zeros((n, 1, 9, 9), np.uint8))
