@@ -48,7 +48,8 @@ class Entry:
 
 
 def _joined(train: Dataset, test: Dataset) -> Dataset:
-    assert train.array is not None and test.array is not None
+    assert train.array is not None
+    assert test.array is not None
     labels = None
     if train.labels is not None and test.labels is not None:
         labels = np.concatenate([train.labels, test.labels])

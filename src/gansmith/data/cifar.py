@@ -115,8 +115,10 @@ class _Forbidden(pickle.UnpicklingError):
     pass
 
 
-class _ArraysOnly(pickle.Unpickler):
+class _ArraysOnly(pickle._Unpickler):
     """An unpickler that can build arrays of bytes and nothing else.
+
+    It is the one in Python: the one in C takes a memo index of four billion at its word, and allocates.
 
     numpy's names are answered by the stand-ins below, which take plain values, call nothing, and refuse
     to be altered; so not even numpy's own unpickling sees what the file says.

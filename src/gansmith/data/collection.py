@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,7 +54,8 @@ def by_names(name: str, where: str, store: Store, others: int, wanted: str) -> C
     and in more than one, the first folder's name is the label. A folder that holds everything is passed.
 
     Args:
-        name, where: for people.
+        name: what to call it.
+        where: path or id, for messages.
         store: the pictures.
         others: how many other files there are.
         wanted: `train`, `test` or `all`.
@@ -66,7 +67,7 @@ def by_names(name: str, where: str, store: Store, others: int, wanted: str) -> C
     if not store.names:
         raise Refused(f"{where}: holds no pictures" + (f" ({others:,} other files)" if others else ""))
     parts = _without_common([tuple(path.split("/")) for path in store.names])
-    splits = _splits(parts)
+    splits = split_of(part[0] for part in parts) if all(len(part) > 1 for part in parts) else None
     chosen = np.arange(len(parts), dtype=np.int64)
     split = "all"
     if splits is None and wanted == "test":
@@ -102,10 +103,7 @@ def assemble(collection: Collection, found: Scan, spec: Data) -> Dataset:
         raise Refused(f"{where}: no picture can be read", f"The first: {_name_them(found.problems[:1])}.")
     _refuse_mixed(where, found, spec)
     shape = next(iter(found.shapes))
-    labels = None
-    if collection.labels is not None:
-        # Labels go by place among the chosen; the chosen are in rising order.
-        labels = collection.labels[np.searchsorted(collection.chosen, found.good)]
+    labels = labels_for(collection, found)
     sizes = {(height, width) for height, width in found.sizes}
     source = None if len(sizes) > 1 else (*found.channels,)[:1] + next(iter(sizes))
     notes = collection.notes + limit_note(len(collection.chosen), spec.limit) + fit_notes(source, shape, spec)
@@ -131,6 +129,14 @@ def assemble(collection: Collection, found: Scan, spec: Data) -> Dataset:
     )
     whole = with_labels(whole, spec.labels)
     return replace(whole, fingerprint=fingerprint(shape, found.digests, whole.labels))
+
+
+def labels_for(collection: Collection, found: Scan) -> NDArray[np.int64] | None:
+    """Labels of the good pictures, in their order; None where there are none."""
+    if collection.labels is None:
+        return None
+    # Labels go by place among the chosen, which are in rising order.
+    return collection.labels[np.searchsorted(collection.chosen, found.good)]
 
 
 def _refuse_bad(where: str, found: Scan) -> Refused:
@@ -169,17 +175,17 @@ def _without_common(parts: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return out
 
 
-def _splits(parts: Sequence[tuple[str, ...]]) -> dict[str, str] | None:
-    """Which split each first folder is, where the first folders are splits and nothing else."""
-    if any(len(part) < 2 for part in parts):
-        return None
-    folders = {part[0] for part in parts}
+def split_of(folders: Iterable[str]) -> dict[str, str] | None:
+    """Which split each name is: `train` or `test`; None where the names are not those of splits.
+
+    A validation set stands in for a test set that is missing; beside one, it is neither.
+    """
+    folders = set(folders)
     known = {folder: _SPLITS.get(folder.lower(), _STAND_INS.get(folder.lower())) for folder in folders}
     if None in known.values() or not {"train", "test"} <= set(known.values()):
         return None
-    if any(folder.lower() in ("test", "testing") for folder in folders):
-        # With a test folder there, a validation folder is neither: it is left out.
-        known = {folder: split for folder, split in known.items() if folder.lower() in _SPLITS}
+    if any(_SPLITS.get(folder.lower()) == "test" for folder in folders):
+        known = {folder: _SPLITS.get(folder.lower()) for folder in folders}
     return {folder: split for folder, split in known.items() if split is not None}
 
 

@@ -64,7 +64,7 @@ def fetch(source: Source, target: Path) -> Path:
     except OSError as error:
         raise Refused(
             f"{target.parent}: cannot be written ({error.strerror or error})",
-            "Set GANSMITH_CACHE to a folder that can.",
+            "Set GANSMITH_CACHE to another folder.",
         ) from None
     temporary = Path(name)
     try:

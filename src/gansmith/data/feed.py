@@ -21,7 +21,7 @@ _BATCHES_AHEAD = 3
 
 class _Epoch(NamedTuple):
     order: torch.Tensor  # int64 [count], on the device
-    flips: torch.Tensor | None  # bool [count], on the device
+    flips: torch.Tensor | None  # bool [count], on the host: how many rows to flip is known without waiting
 
 
 class Feed:
@@ -77,7 +77,7 @@ class Feed:
             self._reader = _Reader(dataset, min(8, os.cpu_count() or 1) if workers is None else workers)
 
     def at(self, first: int) -> Batch:
-        """This rank's slice of the batch whose first example is the `first`-th of the training.
+        """The slice, for this rank, of the batch whose first example is the `first`-th of the training.
 
         Returns:
             Data float32 [slice, *shape], images as x / 127.5 - 1; labels int64 [slice], or None.
@@ -93,7 +93,9 @@ class Feed:
         if self._channels_last:
             data = data.permute(0, 3, 1, 2)
         if flips is not None:
-            data = torch.where(flips[:, None, None, None], data.flip(3), data)
+            # Only the rows to flip are touched: a masked choice over all costs ten times as much on a CPU.
+            rows = flips.nonzero().squeeze(1).to(self.device, non_blocking=True)
+            data.index_copy_(0, rows, data.index_select(0, rows).flip(3))
         return Batch(data.float().div_(127.5).sub_(1.0), labels)
 
     def indices(self, first: int, n: int) -> NDArray[np.int64]:
@@ -133,7 +135,7 @@ class Feed:
             flips = None
             if self.mirror:
                 odd = bits((MIRROR, self.seed), epoch * self.count, self.count) & np.uint64(1)
-                flips = torch.from_numpy(odd.astype(np.bool_)).to(self.device)
+                flips = torch.from_numpy(odd.astype(np.bool_))
             found = self._epochs[epoch] = _Epoch(order, flips)
             if len(self._epochs) > _EPOCHS_KEPT:
                 self._epochs.popitem(last=False)

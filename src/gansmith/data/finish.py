@@ -43,7 +43,7 @@ def with_labels(dataset: Dataset, wanted: bool | None) -> Dataset:
     if wanted and dataset.labels is None:
         raise Refused(
             f"{dataset.name}: has no labels",
-            "Leave --data.labels out; or, in a folder, put each class in its own folder.",
+            "Leave --data.labels out; or put the pictures of each class in a folder of its own.",
         )
     return dataset
 
@@ -64,7 +64,7 @@ def finish(dataset: Dataset, spec: Data) -> Dataset:
         chosen = subset(dataset.count, spec.limit)
         array, labels = array[chosen], None if labels is None else labels[chosen]
     if dataset.modality == "image":
-        array = decoder(spec).refit(array)
+        array = decoder(spec).refit(array.astype(np.uint8, copy=False))
         notes += fit_notes(dataset.shape, array.shape[1:], spec)
     elif spec.resolution is not None or spec.channels is not None:
         raise Refused(f"{dataset.name}: these are points, which have no resolution and no channels")

@@ -47,7 +47,7 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
         raise Refused(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _parse(path: Path, file: IO[bytes], axes: int) -> NDArray[np.uint8]:
+def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, axes: int) -> NDArray[np.uint8]:
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0":
         raise Refused(f"{path}: not an IDX file (it does not start with its magic number)")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gansmith.data import collection
 from gansmith.data.dataset import Dataset, Problem
@@ -69,27 +70,33 @@ def inspect(spec: Data, *, progress: Progress | None = None) -> Inspection:
         return _of(done, source, sizes, channels, None)
     scanned = collection.examine(found, spec, progress)
     sizes, channels = dict(scanned.sizes.most_common()), dict(scanned.channels.most_common())
-    refusal = None
+    refusal, done = None, None
     try:
         done = collection.assemble(found, scanned, spec)
     except Refused as error:
         refusal = error
+    if refusal is not None and scanned.problems and not spec.skip_bad:
         try:
             done = collection.assemble(found, scanned, spec.model_copy(update={"skip_bad": True}))
-        except Refused as mixed:
-            # Of the two, mixed sizes are what the user has to decide about.
-            problems = tuple(scanned.problems)
-            shape = next(iter(scanned.shapes)) if len(scanned.shapes) == 1 and len(scanned.channels) == 1 else None
-            labels = (
-                ()
-                if found.labels is None
-                else _tally(found.labels[np.searchsorted(found.chosen, scanned.good)], found.classes)
-            )
-            return Inspection(
-                source, found.name, "image", found.split, len(scanned.good), shape, labels, sizes, channels, problems,
-                found.notes, mixed,
-            )  # fmt: skip
-    return _of(done, source, sizes, channels, refusal)
+        except Refused as error:
+            refusal = error  # of the two, mixed sizes are what the user has to decide about
+    if done is not None:
+        return replace(_of(done, source, sizes, channels, refusal), notes=found.notes if refusal else done.notes)
+    labels = collection.labels_for(found, scanned)
+    return Inspection(
+        source=source,
+        name=found.name,
+        modality="image",
+        split=found.split,
+        count=len(scanned.good),
+        shape=next(iter(scanned.shapes)) if len(scanned.shapes) == 1 else None,
+        labels=() if labels is None else _tally(labels, found.classes),
+        sizes=sizes,
+        channels=channels,
+        problems=tuple(scanned.problems),
+        notes=found.notes,
+        refusal=refusal,
+    )
 
 
 def _of(
@@ -116,7 +123,7 @@ def _of(
     )
 
 
-def _tally(labels: np.ndarray, classes: tuple[str, ...] | None) -> tuple[tuple[str, int], ...]:
+def _tally(labels: NDArray[np.int64], classes: tuple[str, ...] | None) -> tuple[tuple[str, int], ...]:
     counts = np.bincount(labels, minlength=len(classes or ()))
     names = classes or tuple(str(i) for i in range(len(counts)))
     return tuple((name, int(count)) for name, count in zip(names, counts, strict=True))

@@ -86,7 +86,7 @@ class IdxSet:
                 raise Refused(f"{file}: these are the labels of {other}, not of {self.name}")
 
 
-_CIFAR_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6)) + ("test_batch.bin",)
+_CIFAR_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
 _CIFAR_FOLDERS = ("cifar-10-batches-bin", "cifar-10-batches-py")
 
 
