@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 460, 250
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 34
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 38
 POINTS = 240
 """Points that a curve is reduced to: about one for two pixels."""
 
@@ -115,6 +115,7 @@ def line_chart(
     x_label: str = "images",
     bands: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     marks: bool = False,
+    from_zero: bool = False,
 ) -> str:
     """Draw curves over the clock.
 
@@ -125,6 +126,7 @@ def line_chart(
         bands: (low, high) of each point of a curve, by the curve's name; None shows the extremes where
             points were drawn together.
         marks: draw a dot at each point, for curves of few points.
+        from_zero: begin the vertical axis at zero, for amounts.
 
     Returns:
         An SVG element, or "" where there is nothing to draw.
@@ -133,6 +135,7 @@ def line_chart(
     if not curves:
         return ""
     low, high = extent(list(curves.values()) + _band_ends(curves, bands))
+    low = 0.0 if from_zero else low
     start = min(0.0, min(c.x[0] for c in curves.values()))
     stop = max(x for points in series.values() for x, _ in forward(points))
     stop = stop if stop > start else start + 1

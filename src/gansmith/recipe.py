@@ -54,6 +54,11 @@ def _number(value: object) -> object:
     return value
 
 
+def _switch(value: object) -> object:
+    # YAML 1.1 reads on and off as true and false.
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 Count = Annotated[int, BeforeValidator(count)]
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 
@@ -291,10 +296,12 @@ class Recipe(Frozen):
         ema: the average whose weights are used after training; None keeps the last weights.
         conditional: class-conditional; None is where there are labels.
         precision: `fp32`, `bf16`, `fp64` or `auto` (bf16 where a measured trial says that it pays).
+        compile: trace and compile each move: `on`, `off`, or `auto` (where a measured trial says that it pays).
         clip: bound of the gradient's norm, a move; None is off.
         phases: stretches of the training, in order.
         seed: of everything random.
         snapshots: sample grids and scores over the training.
+        checkpoint_every: images between checkpoints, beside those at snapshots and every two minutes.
         patience: stop when the score has not improved for so many images.
     """
 
@@ -322,10 +329,12 @@ class Recipe(Frozen):
     ema: Ema | None = Ema(share=0.1)
     conditional: bool | None = None
     precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
+    compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     clip: Annotated[Number, Field(gt=0)] | None = None
     phases: tuple[Phase, ...] = ()
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     snapshots: Annotated[int, Field(ge=1, le=10000)] = 10
+    checkpoint_every: Count | None = None
     patience: Count | None = None
 
     def all_networks(self) -> dict[str, Network]:

@@ -303,8 +303,8 @@ def _losses(run: Run) -> str:
     if not panels:
         return ""
     return (
-        "<h2>Losses</h2><p class=soft>Each term that a move minimises. In a GAN, steady values are a good sign; "
-        f'low ones are not.</p><div class="charts">{panels}</div>\n'
+        "<h2>Losses</h2><p class=soft>What each side minimises. These tell how the two sides are balanced, not how "
+        f'good the samples are: that is for your eyes and the scores.</p><div class="charts">{panels}</div>\n'
     )
 
 
@@ -334,7 +334,7 @@ def _schedules(run: Run) -> str:
     still = {name: points[-1][1] for name, points in knobs.items() if name not in moving}
     speed = [(e["images"], e["rate"]) for e in run.events("progress") if _finite(e.get("rate"))]
     panels = [_panel(name.replace("_", " "), {name: points}) for name, points in moving.items()]
-    panels.append(_panel("images per second", {"images per second": speed}))
+    panels.append(_panel("images per second", {"images per second": speed}, from_zero=True))
     constant = ", ".join(f"{escape(name.replace('_', ' '))} {charts.short(value)}" for name, value in still.items())
     text = f"<p class=soft>Constant throughout: {constant}.</p>" if constant else ""
     if not any(panels):

@@ -1,0 +1,153 @@
+"""A recipe → networks, losses, a game.
+
+A name *is* the module (`network: resnet` → `networks/resnet.py`, its `Generator` in the generator's
+place), or `file.py:Class` of the user's own. The fields that a part accepts are its constructor's
+signature. There is no registry, and no decorator.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from gansmith.draws import mix
+from gansmith.errors import Refused, nearest
+from gansmith.games.game import Game
+from gansmith.games.synthesis import Lazy
+from gansmith.losses import adversarial, penalties
+from gansmith.recipe import Network, Part, Recipe
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What building needs to know of the data.
+
+    Attributes:
+        shape: of one example.
+        classes: number of classes that the networks are told; 0 is unconditional.
+    """
+
+    shape: tuple[int, ...]
+    classes: int = 0
+
+
+def build(recipe: Recipe, facts: Facts) -> Game:
+    """Build the game that a recipe describes, with seeded first weights, on the CPU in float32.
+
+    Raises:
+        Refused: an unknown part or argument, or one that does not fit the data.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(recipe.seed, 0x1217))
+        offers: dict[str, Any] = {"shape": facts.shape, "classes": facts.classes, "noise": recipe.noise}
+        networks = {role: network(role, part, offers) for role, part in recipe.all_networks().items()}
+        loss = _function(adversarial, adversarial.AdversarialLoss, "loss", recipe.loss)
+        lazy = {
+            name: Lazy(_function(penalties, penalties.Penalty, "penalties", Part(name=name, **part.arguments)), part.every)
+            for name, part in recipe.penalties.items()
+        }
+        given = {**offers, **networks, "networks": networks, "loss": loss, "penalties": lazy}
+        given["discriminator_steps"] = recipe.discriminator_steps
+        name = recipe.game.name
+        cls = find("games", name, "".join(word.capitalize() for word in name.split("_")))
+        return construct(cls, recipe.game.arguments, given, "game")
+
+
+def network(role: str, part: Network, offers: Mapping[str, Any]) -> nn.Module:
+    """Build one network for its role (`generator` takes the module's class `Generator`)."""
+    cls = find("networks", part.network, "".join(word.capitalize() for word in role.split("_")))
+    return construct(cls, part.arguments, offers, role)
+
+
+def find(room: str, name: str, default: str) -> Callable[..., Any]:
+    """The class that a name stands for: `name` or `name:Class` of a room, or `file.py:Class`.
+
+    Raises:
+        Refused: no such module, file or class.
+    """
+    stem, colon, wanted = name.rpartition(":")
+    stem, wanted = (stem, wanted) if colon else (name, default)
+    if stem.endswith(".py"):
+        module = _from_file(Path(stem))
+    else:
+        package = importlib.import_module(f"gansmith.{room}")
+        known = [m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in ("game", "layers")]
+        key = stem.replace("-", "_")
+        if key not in known:
+            near = nearest(key, known)
+            hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(known)}"
+            raise Refused(f"{room}: none is called {stem!r}{hint}", "One of your own is written file.py:Class.")
+        module = importlib.import_module(f"gansmith.{room}.{key}")
+    if not hasattr(module, wanted):
+        raise Refused(f"{name}: has no class {wanted!r}")
+    return getattr(module, wanted)
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise Refused(f"{path}: no such file")
+    key = f"gansmith_user_{path.stem}_{abs(hash(str(path.resolve())))}"
+    spec = importlib.util.spec_from_file_location(key, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[key] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[key]
+        raise Refused(f"{path}: cannot be imported ({type(error).__name__}: {error})") from error
+    return module
+
+
+def construct(cls: Callable[..., Any], arguments: Mapping[str, Any], offers: Mapping[str, Any], where: str) -> Any:
+    """Call a constructor with the recipe's arguments, and those of `offers` that its signature takes.
+
+    Raises:
+        Refused: an argument that it does not know, or a value that it does not accept.
+    """
+    parameters = inspect.signature(cls).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for key in arguments:
+        if key not in parameters and not anything:
+            near = nearest(key, list(parameters))
+            own = [p for p in parameters if p not in offers]
+            hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(own) or 'none'}"
+            raise Refused(f"{where}.{key}: no such argument; {hint}")
+    given = {key: value for key, value in offers.items() if key in parameters}
+    try:
+        return cls(**{**given, **arguments})
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise Refused(f"{where}: {error}") from error
+
+
+def _function(module: ModuleType, kind: type, where: str, part: Part) -> Any:
+    known = functions(module, kind)
+    key = part.name.replace("-", "_")
+    if key not in known:
+        near = nearest(key, known)
+        hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
+        raise Refused(f"{where}: none is called {part.name!r}; {hint}")
+    return construct(getattr(module, key), part.arguments, {}, f"{where}.{part.name}")
+
+
+def functions(module: ModuleType, kind: type) -> list[str]:
+    """The public functions of a module that give a `kind`: the names that a recipe can use."""
+    return sorted(
+        name
+        for name, thing in vars(module).items()
+        if inspect.isfunction(thing)
+        and not name.startswith("_")
+        and inspect.signature(thing).return_annotation in (kind, kind.__name__)
+    )

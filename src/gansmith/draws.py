@@ -1,0 +1,199 @@
+"""Every random number of training, keyed by (seed, purpose, first example of the step, attempt).
+
+A draw is made for the whole batch, and a rank or microbatch takes its slice of it: so two ranks with
+half a batch each draw what one rank draws with the whole, and a resumed training draws what an
+uninterrupted one draws. Lies below networks and games, since dropout draws as well.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+_MASK = (1 << 64) - 1
+
+
+def mix(*words: int) -> int:
+    """One 63-bit key of several whole numbers (the finaliser of splitmix64, Steele et al., 2014, chained)."""
+    state = 0x9E3779B97F4A7C15
+    for word in words:
+        state = (state ^ (word & _MASK)) + 0x9E3779B97F4A7C15 & _MASK
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+        state ^= state >> 31
+    return state >> 1
+
+
+@lru_cache(maxsize=4096)
+def _word(purpose: str) -> int:
+    # Two 32-bit sums: one alone would collide among a few ten thousand names.
+    data = purpose.encode()
+    return zlib.crc32(data) << 32 | zlib.adler32(data)
+
+
+@lru_cache(maxsize=8)
+def _generator(device: torch.device) -> torch.Generator:
+    return torch.Generator(device)
+
+
+class Draws:
+    """The random numbers of one move.
+
+    Args:
+        seed: of the run.
+        first: index of the step's first example on the clock.
+        total: examples of the step, over all ranks and microbatches.
+        start, stop: the slice of them that this call works on.
+        attempt: raised by a roll-back, so that it does not replay into the same failure.
+        device: where the numbers are made and used.
+        prefix: put before each purpose, so that two moves draw differently.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        first: int,
+        total: int,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        attempt: int = 0,
+        device: torch.device | str = "cpu",
+        prefix: str = "",
+    ) -> None:
+        self.seed, self.first, self.total, self.attempt = seed, first, total, attempt
+        self.start, self.stop = start, total if stop is None else stop
+        self.device = torch.device(device)
+        self.prefix = prefix
+        self._unnamed = 0
+
+    def under(self, prefix: str) -> Draws:
+        """The same slice of the same step under another prefix, counted afresh."""
+        return Draws(
+            self.seed, self.first, self.total, start=self.start, stop=self.stop,
+            attempt=self.attempt, device=self.device, prefix=prefix,
+        )  # fmt: skip
+
+    def unnamed(self) -> str:
+        """A purpose for a layer that has no name of its own: its place in the order of calls."""
+        self._unnamed += 1
+        return f"#{self._unnamed}"
+
+    def _keyed(self, purpose: str) -> torch.Generator:
+        key = mix(self.seed, _word(self.prefix + "/" + purpose), self.first, self.attempt)
+        return _generator(self.device).manual_seed(key)
+
+    def _slice(self, whole: torch.Tensor) -> torch.Tensor:
+        return whole if self.stop - self.start == self.total else whole[self.start : self.stop]
+
+    def normal(self, purpose: str, *shape: int) -> torch.Tensor:
+        """Standard normal numbers, float32 [B, *shape]."""
+        whole = torch.empty(self.total, *shape, device=self.device)
+        return self._slice(whole.normal_(generator=self._keyed(purpose)))
+
+    def uniform(self, purpose: str, *shape: int) -> torch.Tensor:
+        """Numbers uniform in [0, 1), float32 [B, *shape]."""
+        whole = torch.empty(self.total, *shape, device=self.device)
+        return self._slice(whole.uniform_(generator=self._keyed(purpose)))
+
+    def integers(self, purpose: str, high: int, *shape: int) -> torch.Tensor:
+        """Whole numbers uniform in [0, high), int64 [B, *shape]."""
+        whole = torch.empty(self.total, *shape, device=self.device, dtype=torch.int64)
+        return self._slice(whole.random_(high, generator=self._keyed(purpose)))
+
+    def keep(self, purpose: str, p: float, rows: int, *shape: int) -> torch.Tensor:
+        """True with probability 1 - p (to 1/65536), bool [rows, *shape].
+
+        Cut from few 64-bit words, four masks of 16 bits each: a tenth of the cost of a Bernoulli draw.
+
+        Args:
+            purpose: what for.
+            p: probability of False.
+            rows: examples in this call, a whole multiple of the slice (two for real and fake in one pass).
+            shape: of one example.
+        """
+        copies = max(rows // (self.stop - self.start), 1)
+        number = copies * self.total * math.prod(shape)
+        words = torch.empty((number + 3) // 4, dtype=torch.int64, device=self.device)
+        words.random_(-(2**63), None, generator=self._keyed(purpose))
+        kept = words.view(torch.int16)[:number] >= round(p * 65536) - 32768
+        kept = kept.view(copies, self.total, *shape)[:, self.start : self.stop]
+        return kept.reshape(rows, *shape)
+
+
+class Recorded(Draws):
+    """Draws that can be made outside of a traced function and handed into it.
+
+    Without `given` it draws, and notes each draw in `calls`; with `given` it hands those out, in order.
+    """
+
+    calls: list[tuple[str, str, tuple[Any, ...]]]
+    given: list[torch.Tensor] | None
+
+    @classmethod
+    def of(cls, draws: Draws, given: list[torch.Tensor] | None = None) -> Recorded:
+        """Record over a step's draws, or replay `given`."""
+        new = cls(
+            draws.seed, draws.first, draws.total, start=draws.start, stop=draws.stop,
+            attempt=draws.attempt, device=draws.device, prefix=draws.prefix,
+        )  # fmt: skip
+        new.calls, new.given = [], None if given is None else list(given)
+        return new
+
+    def under(self, prefix: str) -> Draws:
+        """Another prefix, recorded into the same list."""
+        new = Recorded.of(super().under(prefix))
+        new.calls, new.given = self.calls, self.given
+        return new
+
+    def _drawn(self, kind: str, *arguments: Any) -> torch.Tensor:
+        if self.given is not None:
+            return self.given.pop(0)
+        self.calls.append((self.prefix, kind, arguments))
+        return getattr(Draws, kind)(self, *arguments)
+
+    def normal(self, purpose: str, *shape: int) -> torch.Tensor:
+        """As `Draws.normal`."""
+        return self._drawn("normal", purpose, *shape)
+
+    def uniform(self, purpose: str, *shape: int) -> torch.Tensor:
+        """As `Draws.uniform`."""
+        return self._drawn("uniform", purpose, *shape)
+
+    def integers(self, purpose: str, high: int, *shape: int) -> torch.Tensor:
+        """As `Draws.integers`."""
+        return self._drawn("integers", purpose, high, *shape)
+
+    def keep(self, purpose: str, p: float, rows: int, *shape: int) -> torch.Tensor:
+        """As `Draws.keep`."""
+        return self._drawn("keep", purpose, p, rows, *shape)
+
+
+def replay(draws: Draws, calls: list[tuple[str, str, tuple[Any, ...]]]) -> list[torch.Tensor]:
+    """The tensors that a recorded list of draws gives at another step."""
+    return [getattr(draws.under(prefix), kind)(*arguments) for prefix, kind, arguments in calls]
+
+
+_CURRENT: ContextVar[Draws | None] = ContextVar("gansmith_draws", default=None)
+
+
+@contextmanager
+def use(draws: Draws) -> Iterator[Draws]:
+    """Give the layers that draw (dropout, noise) these numbers, inside the block."""
+    token = _CURRENT.set(draws)
+    try:
+        yield draws
+    finally:
+        _CURRENT.reset(token)
+
+
+def current() -> Draws | None:
+    """The draws in use, or None outside of training."""
+    return _CURRENT.get()

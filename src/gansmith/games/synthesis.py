@@ -1,0 +1,146 @@
+"""Noise in, data out: the usual GAN (Goodfellow et al., 2014), for any pair of networks and any loss."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from gansmith.draws import use
+from gansmith.games.game import Game, Move, Outcome, Turn
+from gansmith.losses.adversarial import AdversarialLoss
+from gansmith.losses.penalties import Penalty
+from gansmith.networks.layers import couples, run
+
+
+class Lazy(NamedTuple):
+    """A penalty, and how seldom it is applied."""
+
+    penalty: Penalty
+    every: int = 1
+
+
+class Synthesis(Game):
+    """A generator against a discriminator.
+
+    Args:
+        generator: (noise [B, noise], labels) → data.
+        discriminator: (data, labels) → logits [B].
+        loss: the adversarial loss.
+        penalties: by name; their weights are the knobs of the same names.
+        noise: dimensions of the latent vector.
+        discriminator_steps: discriminator moves for each generator move.
+        shared_fakes: one set of fakes serves both sides of a round, so that the generator runs forward
+            once (with one discriminator step only); and a relativistic generator is compared with the
+            real logits of the discriminator's step.
+        joint_pass: real and fake examples go through the discriminator as one batch; None does so
+            where it treats examples one by one.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        loss: AdversarialLoss,
+        penalties: Mapping[str, Lazy] | None = None,
+        noise: int = 64,
+        discriminator_steps: int = 1,
+        shared_fakes: bool = True,
+        joint_pass: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.loss, self.noise = loss, noise
+        self.penalties = dict(penalties or {})
+        self.discriminator_steps = discriminator_steps
+        self.shared_fakes = shared_fakes and discriminator_steps == 1
+        self.coupled = couples(generator) or couples(discriminator) or loss.coupled
+        self.joint_pass = not couples(discriminator) if joint_pass is None else joint_pass
+
+    def moves(self) -> Sequence[Move]:
+        """The discriminator's move, so many times, and then the generator's."""
+        return (
+            Move("discriminator", ("discriminator",), steps=self.discriminator_steps, fresh=True),
+            Move("generator", ("generator",)),
+        )
+
+    def variant(self, move: str, step: int) -> Hashable:
+        """The penalties that are due at this step."""
+        due = move == "discriminator"
+        return tuple(name for name, lazy in self.penalties.items() if due and step % lazy.every == 0)
+
+    def fakes(self, turn: Turn) -> torch.Tensor:
+        """The generator's fakes for this move: one set a round where they are shared."""
+        draws = turn.draws.under("fakes") if self.shared_fakes else turn.draws
+        noise = draws.normal("noise", self.noise)
+        with use(draws):
+            return run(self.generator, noise, turn.batch.labels)
+
+    def discriminator_loss(self, turn: Turn) -> Outcome:
+        """The adversarial loss of real against fake, and the penalties that are due."""
+        made = self.fakes(turn)
+        real, fake = turn.batch.data, made.detach()
+        on_real, on_fake, gradients = self._judge(turn, real, fake)
+        terms = {"adversarial": self.loss.discriminator(on_real, on_fake)}
+        for name, lazy in self.penalties.items():
+            if name in gradients:
+                terms[name] = turn.knobs[name] * lazy.every * lazy.penalty.value(gradients[name])
+        shared = {"fake": made, "on_real": on_real.detach()} if self.shared_fakes else {}
+        return Outcome(terms, shared=shared, watched={"on_real": on_real.detach(), "on_fake": on_fake.detach()})
+
+    def generator_loss(self, turn: Turn) -> Outcome:
+        """The adversarial loss of fakes that the discriminator judges anew."""
+        fake = turn.shared["fake"] if "fake" in turn.shared else self.fakes(turn)
+        labels = turn.batch.labels
+        on_fake = run(self.discriminator, fake, labels, logits=True)
+        on_real = turn.shared.get("on_real")
+        if on_real is None:
+            on_real = torch.zeros_like(on_fake)
+            if self.loss.relativistic:
+                with torch.no_grad():
+                    on_real = run(self.discriminator, turn.batch.data, labels, logits=True)
+        return Outcome({"adversarial": self.loss.generator(on_real, on_fake)})
+
+    def _judge(
+        self, turn: Turn, real: torch.Tensor, fake: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+        """Logits on real and fake, and the gradient that each due penalty asks for."""
+        labels, due = turn.batch.labels, set(self.variant("discriminator", turn.step))  # type: ignore[arg-type]
+        at = {name: lazy.penalty.at for name, lazy in self.penalties.items() if name in due}
+        on_ends = {end for end in at.values() if isinstance(end, str)}
+        gradients: dict[str, torch.Tensor] = {}
+        if self.joint_pass and len(on_ends) != 1:
+            both = torch.cat([real.to(fake.dtype), fake])
+            doubled = None if labels is None else torch.cat([labels, labels])
+            logits, slope = self._slope(both, doubled, bool(on_ends))
+            on_real, on_fake = logits.chunk(2)
+            slopes = dict(zip(("real", "fake"), slope.chunk(2), strict=True)) if on_ends else {}
+        else:  # one end alone is cheaper by itself: the other needs no second derivative
+            on_real, slope_real = self._slope(real, labels, "real" in on_ends)
+            on_fake, slope_fake = self._slope(fake, labels, "fake" in on_ends)
+            slopes = {"real": slope_real, "fake": slope_fake}
+        for name, place in at.items():
+            if isinstance(place, str):
+                gradients[name] = slopes[place]
+            else:
+                points = place(real, fake.to(real.dtype), turn.draws)
+                gradients[name] = self._slope(points, labels, True)[1]
+        return on_real, on_fake, gradients
+
+    def _slope(
+        self, points: torch.Tensor, labels: torch.Tensor | None, wanted: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits at points, and their gradient there, differentiable once more, where it is wanted."""
+        if not wanted:
+            return run(self.discriminator, points, labels, logits=True), points
+        points = points.detach().requires_grad_()
+        logits = run(self.discriminator, points, labels, logits=True)
+        (slope,) = torch.autograd.grad(logits.sum(), points, create_graph=True)
+        return logits, slope
+
+    def generate(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """Fakes of noise."""
+        return run(self.generator, noise, labels)

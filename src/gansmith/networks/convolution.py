@@ -1,0 +1,194 @@
+"""Convolutions that differentiate as often as wanted, at the speed of the first time.
+
+A convolution y = x ∗ w is linear in each argument. So its derivatives are three bilinear maps, and the
+derivatives of those are the same three again:
+
+    A(x, w) the convolution      ∂A/∂x: B(g, w)    ∂A/∂w: C(x, g)
+    B(y, w) its adjoint in x     ∂B/∂y: A(g, w)    ∂B/∂w: C(g, y)
+    C(x, y) its adjoint in w     ∂C/∂x: B(y, g)    ∂C/∂y: A(x, g)
+
+Torch's own second derivative works group by group, on copies with batch and channels exchanged; these
+call the fast kernels alone, which is what makes R1, R2 and gradient penalties cheap.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class _Plan(NamedTuple):
+    """What a convolution is, beside its tensors: stride, padding, groups, and the two shapes it ties."""
+
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    groups: int
+    x: tuple[int, ...]
+    w: tuple[int, ...]
+
+
+def _adjoint(gradient: torch.Tensor, x: torch.Tensor, w: torch.Tensor, plan: _Plan, wanted: int) -> torch.Tensor:
+    mask = [wanted == 0, wanted == 1, False]
+    out = torch.ops.aten.convolution_backward(
+        gradient, x, w, None, plan.stride, plan.padding, (1, 1), False, (0, 0), plan.groups, mask
+    )  # fmt: skip
+    return out[wanted]
+
+
+def _blank(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    # Stands for an argument whose values the kernel does not read, only its shape and format.
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
+
+
+class _Forward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, plan: _Plan) -> torch.Tensor:
+        ctx.save_for_backward(x, w)
+        ctx.plan = plan
+        return torch.ops.aten.convolution(x, w, bias, plan.stride, plan.padding, (1, 1), False, (0, 0), plan.groups)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (g,), (x, w), need = gradients, ctx.saved_tensors, ctx.needs_input_grad
+        return (
+            _ToInput.apply(g, w, ctx.plan) if need[0] else None,
+            _ToWeight.apply(x, g, ctx.plan) if need[1] else None,
+            g.sum((0, 2, 3)) if need[2] else None,
+            None,
+        )
+
+
+class _ToInput(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: torch.Tensor, w: torch.Tensor, plan: _Plan) -> torch.Tensor:
+        ctx.save_for_backward(y, w)
+        ctx.plan = plan
+        return _adjoint(y, _blank(plan.x, y), w, plan, 0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (g,), (y, w), need = gradients, ctx.saved_tensors, ctx.needs_input_grad
+        return (
+            _Forward.apply(g, w, None, ctx.plan) if need[0] else None,
+            _ToWeight.apply(g, y, ctx.plan) if need[1] else None,
+            None,
+        )
+
+
+class _ToWeight(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, y: torch.Tensor, plan: _Plan) -> torch.Tensor:
+        ctx.save_for_backward(x, y)
+        ctx.plan = plan
+        return _adjoint(y, x, _blank(plan.w, y), plan, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (g,), (x, y), need = gradients, ctx.saved_tensors, ctx.needs_input_grad
+        return (
+            _ToInput.apply(y, g, ctx.plan) if need[0] else None,
+            _Forward.apply(x, g, None, ctx.plan) if need[1] else None,
+            None,
+        )
+
+
+def _fit(x: torch.Tensor) -> torch.Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def conv2d(
+    x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None = None, stride: int = 1, padding: int = 0, groups: int = 1
+) -> torch.Tensor:
+    """The convolution of x [B, C, H, W] with w [O, C / groups, h, w], differentiable without limit."""
+    plan = _Plan((stride, stride), (padding, padding), groups, tuple(x.shape), tuple(w.shape))
+    return _Forward.apply(_fit(x), w, bias, plan)  # type: ignore[return-value]
+
+
+def conv_transpose2d(
+    x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None = None, stride: int = 1, padding: int = 0, groups: int = 1
+) -> torch.Tensor:
+    """The transposed convolution of x [B, C, H, W] with w [C, O / groups, h, w], differentiable without limit."""
+    height, width = ((n - 1) * stride - 2 * padding + k for n, k in zip(x.shape[2:], w.shape[2:], strict=True))
+    made = (x.shape[0], w.shape[1] * groups, height, width)
+    out: torch.Tensor = _ToInput.apply(  # type: ignore[assignment]
+        _fit(x), w, _Plan((stride, stride), (padding, padding), groups, made, tuple(w.shape))
+    )
+    return out if bias is None else out + bias.view(1, -1, 1, 1)
+
+
+class Conv2d(nn.Conv2d):
+    """torch's layer, with `conv2d` of this module."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """[B, C, H, W] → [B, O, …]."""
+        assert not isinstance(self.padding, str)
+        return conv2d(input, self.weight, self.bias, self.stride[0], self.padding[0], self.groups)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """torch's layer, with `conv_transpose2d` of this module."""
+
+    def forward(self, input: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
+        """[B, C, H, W] → [B, O, …]."""
+        assert not isinstance(self.padding, str)
+        return conv_transpose2d(input, self.weight, self.bias, self.stride[0], self.padding[0], self.groups)
+
+
+@lru_cache(maxsize=64)
+def _up_matrix(n: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """[2n, n]: the filter [1, 3, 3, 1]/4 along one side, zeros beyond the edge."""
+    grown = torch.zeros(2 * n, n)
+    for i in range(n):
+        for offset, weight in ((-1, 0.25), (0, 0.75), (1, 0.75), (2, 0.25)):
+            if 0 <= 2 * i + offset < 2 * n:
+                grown[2 * i + offset, i] = weight
+    return grown.to(device=device, dtype=dtype)
+
+
+@lru_cache(maxsize=64)
+def _taps(channels: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+    return torch.outer(row, row).to(device=device, dtype=dtype).expand(channels, 1, 4, 4).contiguous()
+
+
+class _Up(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        count, channels, height, width = x.shape
+        if max(height, width) > 64:
+            # Bilinear interpolation is [1, 3, 3, 1] away from the edges; a rim of zeros makes it so there too.
+            wide = F.interpolate(F.pad(x, (1, 1, 1, 1)), scale_factor=2, mode="bilinear", align_corners=False)
+            return _fit(wide[:, :, 2:-2, 2:-2])
+        # Small maps: two matrix products over rows of [.., C], which channels_last gives for nothing.
+        rows = x.permute(0, 2, 3, 1).reshape(count, height, width * channels)
+        rows = torch.matmul(_up_matrix(height, x.dtype, x.device), rows).view(-1, width, channels)
+        rows = torch.matmul(_up_matrix(width, x.dtype, x.device), rows)
+        return rows.view(count, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        return 4 * _Down.apply(gradients[0])  # type: ignore[operator]
+
+
+class _Down(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(_fit(x), _taps(x.shape[1], x.dtype, x.device), stride=2, padding=1, groups=x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        return _Up.apply(gradients[0]) / 4  # type: ignore[operator]
+
+
+def upsample(x: torch.Tensor) -> torch.Tensor:
+    """Twice the size, [B, C, H, W] → [B, C, 2H, 2W], by the filter [1, 3, 3, 1]/4 with zeros beyond the edge."""
+    return _Up.apply(x)  # type: ignore[return-value]
+
+
+def downsample(x: torch.Tensor) -> torch.Tensor:
+    """Half the size, [B, C, 2H, 2W] → [B, C, H, W], by the filter [1, 3, 3, 1]/8; a quarter of `upsample`'s adjoint."""
+    return _Down.apply(x)  # type: ignore[return-value]

@@ -1,0 +1,98 @@
+"""DCGAN: strided convolutions with batch norm (Radford et al., 2015, arXiv:1511.06434), any size from 8 up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from gansmith.networks.convolution import Conv2d, ConvTranspose2d
+from gansmith.networks.layers import BatchNorm, one_hot, pad_to, stages
+
+
+class Generator(nn.Module):
+    """Noise → image by transposed 4x4 convolutions of stride 2, batch norm, ReLU, and tanh at the end.
+
+    A class is given by its one-hot vector, joined to the noise.
+
+    Args:
+        shape: (C, H, W), sides from 8.
+        noise: dimensions of the latent vector.
+        classes: number of classes; 0 is unconditional.
+        width: channels before the last layer; doubled at each halving of the resolution.
+    """
+
+    def __init__(self, shape: Sequence[int], noise: int, classes: int = 0, width: int = 64) -> None:
+        super().__init__()
+        self.shape, self.classes = tuple(shape), classes
+        number, self.base = stages(_checked(shape))
+        wide = width << number - 1
+        self.first = nn.Linear(noise + classes, wide * self.base[0] * self.base[1], bias=False)
+        layers: list[nn.Module] = [BatchNorm(wide), nn.ReLU()]
+        for _ in range(number - 1):
+            layers += [ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False), BatchNorm(wide // 2), nn.ReLU()]
+            wide //= 2
+        self.layers = nn.Sequential(*layers, ConvTranspose2d(wide, shape[0], 4, 2, 1), nn.Tanh())
+        initialise(self)
+
+    def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, noise], int64 [B] → [B, C, H, W] in [-1, 1]."""
+        if labels is not None and self.classes:
+            noise = torch.cat([noise, one_hot(labels, self.classes, noise)], 1)
+        # The linear layer's outputs are laid out as (H, W, C): the convolutions' own memory format.
+        first = self.first(noise).view(len(noise), *self.base, -1).permute(0, 3, 1, 2)
+        return self.layers(first)[:, :, : self.shape[1], : self.shape[2]]
+
+
+class Discriminator(nn.Module):
+    """Image → logit by 4x4 convolutions of stride 2, batch norm but for the first, and LeakyReLU.
+
+    A class is given by projection: its embedding's product with the features joins the logit (Miyato
+    and Koyama, 2018, Equation 3, arXiv:1802.05637).
+
+    Args:
+        shape: (C, H, W), sides from 8.
+        classes: number of classes; 0 is unconditional.
+        width: channels after the first layer; doubled at each halving of the resolution.
+    """
+
+    def __init__(self, shape: Sequence[int], classes: int = 0, width: int = 64) -> None:
+        super().__init__()
+        self.classes = classes
+        number, base = stages(_checked(shape))
+        self.padded = (base[0] << number, base[1] << number)
+        layers: list[nn.Module] = [Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for _ in range(number - 1):
+            layers += [Conv2d(width, width * 2, 4, 2, 1, bias=False), BatchNorm(width * 2), nn.LeakyReLU(0.2)]
+            width *= 2
+        self.layers = nn.Sequential(*layers)
+        self.last = Conv2d(width, 1, base)
+        if classes:
+            self.embedding = nn.Embedding(classes, width)
+        initialise(self)
+
+    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W], int64 [B] → logits [B]."""
+        features = self.layers(pad_to(data, *self.padded))
+        logits = self.last(features).flatten()
+        if labels is not None and self.classes:
+            logits = logits + (features.mean((2, 3)) * self.embedding(labels)).sum(1)
+        return logits
+
+
+def initialise(network: nn.Module) -> None:
+    """N(0, 0.02²) for weights and N(1, 0.02²) for batch norm's scales (Radford et al., 2015, Section 4)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, BatchNorm):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+
+def _checked(shape: Sequence[int]) -> Sequence[int]:
+    if len(shape) != 3 or min(shape[1:]) < 8:
+        raise ValueError(f"dcgan makes images of 8 pixels a side or more, not {tuple(shape)}")
+    return shape

@@ -1,0 +1,134 @@
+"""Layers that several networks share, and how a network is called."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gansmith import collectives, draws
+
+
+def run(
+    network: nn.Module, data: torch.Tensor, labels: torch.Tensor | None = None, *, logits: bool = False
+) -> torch.Tensor:
+    """Call a network in the precision of its own weights.
+
+    Args:
+        network: any module; labels are passed on where there are any.
+        data: cast to the weights' floating type.
+        labels: int64 [B], or None.
+        logits: the result is a discriminator's: made [B], and float32 at least, whatever it ran in.
+    """
+    weight = next(network.parameters(), data)
+    data = data.to(weight.dtype)
+    out = network(data) if labels is None else network(data, labels)
+    if not logits:
+        return out
+    out = out.squeeze(1) if out.dim() == 2 and out.shape[1] == 1 else out
+    return out if out.dtype == torch.float64 else out.float()
+
+
+def couples(network: nn.Module) -> bool:
+    """Whether a network mixes the examples of a batch: it has batch norm, or says `coupled = True`."""
+    norms = (nn.modules.batchnorm._BatchNorm, BatchNorm)
+    return any(isinstance(m, norms) or getattr(m, "coupled", False) for m in network.modules())
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask is one of the step's keyed draws (torch's own draws from a hidden state).
+
+    Srivastava et al., 2014. The probability is kept to 1/65536.
+
+    Args:
+        p: probability that an entry is dropped.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"dropout must be in [0, 1), not {p}")
+        self.p = p
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Drop entries while training; [B, …] → the same."""
+        if not self.training or self.p == 0:
+            return x
+        source = draws.current()
+        if source is None:
+            return F.dropout(x, self.p)
+        keep = source.keep(source.unnamed(), self.p, x.shape[0], *x.shape[1:])
+        return x * keep.to(x.dtype).mul_(1 / (1 - self.p))
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over the whole batch, all ranks included (Ioffe and Szegedy, 2015).
+
+    Its statistics are float32 whatever it runs in, and pass through collectives that differentiate
+    twice; torch's SyncBatchNorm does neither, and refuses CPUs.
+
+    Args:
+        features: channels.
+        momentum: share of the newest batch in the running statistics.
+        eps: added to the variance.
+    """
+
+    def __init__(self, features: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("running_var", torch.ones(features))
+        self.running_mean: torch.Tensor
+        self.running_var: torch.Tensor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise [B, C, …] → the same."""
+        wide = self.running_mean.dtype  # bf16 data are normalised by float32 weights, as torch wants it
+        weight, bias = self.weight.to(wide), self.bias.to(wide)
+        if not self.training or collectives.world() == 1:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, weight, bias, self.training, self.momentum, self.eps
+            )  # fmt: skip
+        axes = [0, *range(2, x.dim())]
+        view = [1, -1, *[1] * (x.dim() - 2)]
+        wide_x = x.to(wide)
+        mean = collectives.all_mean(wide_x.mean(axes))
+        var = collectives.all_mean((wide_x - mean.view(view)).square().mean(axes))
+        with torch.no_grad():
+            n = x.numel() // x.shape[1] * collectives.world()
+            self.running_mean.lerp_(mean.detach(), self.momentum)
+            self.running_var.lerp_(var.detach() * (n / max(n - 1, 1)), self.momentum)
+        scale = weight * (var + self.eps).rsqrt()
+        return ((wide_x - mean.view(view)) * scale.view(view) + bias.view(view)).to(x.dtype)
+
+
+def stages(shape: Sequence[int], least: int = 4) -> tuple[int, tuple[int, int]]:
+    """How often an image is halved on the way to a base of at least `least` pixels a side.
+
+    Args:
+        shape: (C, H, W).
+        least: the smallest base, in pixels.
+
+    Returns:
+        The number of halvings, and the base (height, width). Sides that do not divide are rounded up:
+        a generator cuts the surplus off, a discriminator pads by reflection.
+    """
+    _, height, width = shape
+    number = max(int(math.log2(min(height, width) / least)), 0)
+    return number, (math.ceil(height / 2**number), math.ceil(width / 2**number))
+
+
+def pad_to(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Reflect an image's lower and right edges until it is so large."""
+    down, right = height - x.shape[2], width - x.shape[3]
+    return F.pad(x, (0, right, 0, down), mode="reflect") if down or right else x
+
+
+def one_hot(labels: torch.Tensor, classes: int, like: torch.Tensor) -> torch.Tensor:
+    """Labels [B] as [B, classes], in the type of `like`."""
+    return F.one_hot(labels, classes).to(like.dtype)

@@ -1,0 +1,96 @@
+"""Perceptrons: the classic tutorial's pair, and any wider or deeper one, for images, points and vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from gansmith.networks.layers import Dropout, one_hot
+
+
+class Generator(nn.Module):
+    """Noise → data through hidden layers with ReLU.
+
+    A class is given by its one-hot vector, joined to the noise (Mirza and Osindero, 2014).
+
+    Args:
+        shape: of one example.
+        noise: dimensions of the latent vector.
+        classes: number of classes; 0 is unconditional.
+        hidden: widths of the hidden layers.
+        dropout: probability of dropout after each hidden layer.
+        slope: of the activation for negative inputs; 0 is ReLU.
+        squash: end in tanh, for images; None does so for images only.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        noise: int,
+        classes: int = 0,
+        hidden: Sequence[int] = (256,),
+        dropout: float = 0.0,
+        slope: float = 0.0,
+        squash: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.shape, self.classes = tuple(shape), classes
+        squash = len(self.shape) == 3 if squash is None else squash
+        layers = _hidden(noise + classes, hidden, dropout, slope)
+        layers.append(nn.Linear(hidden[-1], math.prod(self.shape)))
+        if squash:
+            layers.append(nn.Tanh())
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, noise], int64 [B] → [B, *shape]."""
+        if labels is not None and self.classes:
+            noise = torch.cat([noise, one_hot(labels, self.classes, noise)], 1)
+        return self.layers(noise).view(-1, *self.shape)
+
+
+class Discriminator(nn.Module):
+    """Data → logit through hidden layers with LeakyReLU.
+
+    A class is given by its one-hot vector, joined to the data (Mirza and Osindero, 2014).
+
+    Args:
+        shape: of one example.
+        classes: number of classes; 0 is unconditional.
+        hidden: widths of the hidden layers.
+        dropout: probability of dropout after each hidden layer.
+        slope: of the activation for negative inputs.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        classes: int = 0,
+        hidden: Sequence[int] = (256,),
+        dropout: float = 0.0,
+        slope: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        layers = _hidden(math.prod(shape) + classes, hidden, dropout, slope)
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], 1))
+
+    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, *shape], int64 [B] → logits [B]."""
+        flat = data.flatten(1)
+        if labels is not None and self.classes:
+            flat = torch.cat([flat, one_hot(labels, self.classes, flat)], 1)
+        return self.layers(flat).squeeze(1)
+
+
+def _hidden(width: int, hidden: Sequence[int], dropout: float, slope: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for wide in hidden:
+        layers += [nn.Linear(width, wide), nn.LeakyReLU(slope) if slope else nn.ReLU()]
+        if dropout:
+            layers.append(Dropout(dropout))
+        width = wide
+    return layers

@@ -1,0 +1,217 @@
+"""R3GAN: a ResNeXt without normalisation, generator and discriminator as mirror images.
+
+Huang et al., 2024, The GAN is dead; long live the GAN! A Modern Baseline GAN, Section 4 (arXiv:2501.05441).
+Two forms beside the paper's, for images of 8 to 32 pixels: `patch` works on patches of the image
+(pixel unshuffle in, shuffle out), and `basis: linear` replaces the separable first layer by a full one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gansmith.networks.convolution import Conv2d, downsample, upsample
+from gansmith.networks.layers import one_hot, pad_to, stages
+
+SLOPE = 0.2
+GAIN = math.sqrt(2 / (1 + SLOPE**2))
+"""What keeps the variance through a LeakyReLU (He et al., 2015)."""
+
+
+def _scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
+    fan_in = layer.weight[0].numel()
+    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(fan_in)) if gain else nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Block(nn.Module):
+    """x + W₃ φ(W₂ φ(W₁ x)), with W₂ a grouped 3x3 and W₃ zero at first (Section 4.2; Zhang et al., 2019).
+
+    Args:
+        channels: in and out.
+        expansion: factor of the inner channels.
+        cardinality: groups of the middle convolution.
+        depth: blocks of the whole network, which scale the first weights by depth^(-1/4).
+    """
+
+    def __init__(self, channels: int, expansion: int, cardinality: int, depth: int) -> None:
+        super().__init__()
+        inner, gain = channels * expansion, GAIN * depth**-0.25
+        self.expand = _scaled(Conv2d(channels, inner, 1), gain)
+        self.middle = _scaled(Conv2d(inner, inner, 3, padding=1, groups=cardinality), gain)
+        self.reduce = _scaled(Conv2d(inner, channels, 1, bias=False), 0.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, C, H, W] → the same."""
+        inner = F.leaky_relu(self.expand(x), SLOPE, inplace=True)
+        return x + self.reduce(F.leaky_relu(self.middle(inner), SLOPE, inplace=True))
+
+
+class Resample(nn.Module):
+    """Twice the size or half of it, by the filter [1, 2, 1] over nearest neighbours: [1, 3, 3, 1] in all."""
+
+    def __init__(self, up: bool) -> None:
+        super().__init__()
+        self.up = up
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, C, H, W] → [B, C, 2H, 2W] or [B, C, H/2, W/2]."""
+        return upsample(x) if self.up else downsample(x)
+
+
+def _layout(shape: Sequence[int], widths: Sequence[int], patch: int) -> tuple[int, tuple[int, int]]:
+    if len(shape) != 3:
+        raise ValueError(f"r3gan makes images, not examples of shape {tuple(shape)}")
+    grid = (shape[0], math.ceil(shape[1] / patch), math.ceil(shape[2] / patch))
+    most, _ = stages(grid)
+    number = len(widths) - 1
+    if number > most:
+        least = 4 * patch << number
+        raise ValueError(f"{len(widths)} widths need images of {least} pixels a side or more, not {tuple(shape)}")
+    return number, (math.ceil(grid[1] / 2**number), math.ceil(grid[2] / 2**number))
+
+
+def _each(value: int | Sequence[int], widths: Sequence[int]) -> list[int]:
+    values = [value] * len(widths) if isinstance(value, int) else list(value)
+    if len(values) != len(widths):
+        raise ValueError(f"expected one number, or one for each of the {len(widths)} widths, not {value!r}")
+    return values
+
+
+class Generator(nn.Module):
+    """Noise → image; a class's embedding joins the noise.
+
+    Args:
+        shape: (C, H, W).
+        noise: dimensions of the latent vector.
+        classes: number of classes; 0 is unconditional.
+        widths: channels at each resolution, coarsest first; each doubles the resolution of the last.
+        blocks: residual blocks at each resolution (a number, or one for each).
+        cardinality: groups of their middle convolutions, likewise.
+        expansion: factor of their inner channels.
+        embedding: dimensions of a class's embedding.
+        patch: side of the patches that the last layer writes; 1 is the paper's.
+        basis: `product` (the paper's: a learned pattern for each channel, scaled) or `linear`.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        noise: int,
+        classes: int = 0,
+        widths: Sequence[int] = (768, 768, 768, 768),
+        blocks: int | Sequence[int] = 2,
+        cardinality: int | Sequence[int] = 96,
+        expansion: int = 2,
+        embedding: int = 64,
+        patch: int = 1,
+        basis: str = "product",
+    ) -> None:
+        super().__init__()
+        self.shape, self.classes, self.patch = tuple(shape), classes, patch
+        number, self.base = _layout(shape, widths, patch)
+        counts, groups = _each(blocks, widths), _each(cardinality, widths)
+        if classes:
+            self.embedding = _scaled(nn.Linear(classes, embedding, bias=False))
+            noise += embedding
+        self.product = _basis_kind(basis)
+        area = 1 if self.product else self.base[0] * self.base[1]
+        self.first = _scaled(nn.Linear(noise, widths[0] * area, bias=False))
+        if self.product:
+            self.pattern = nn.Parameter(torch.randn(widths[0], *self.base))
+        layers: list[nn.Module] = []
+        for i in range(number + 1):
+            if i:
+                if widths[i - 1] != widths[i]:
+                    layers.append(_scaled(Conv2d(widths[i - 1], widths[i], 1, bias=False)))
+                layers.append(Resample(up=True))
+            layers += [Block(widths[i], expansion, groups[i], sum(counts)) for _ in range(counts[i])]
+        self.layers = nn.Sequential(*layers)
+        self.last = _scaled(Conv2d(widths[-1], shape[0] * patch**2, 1, bias=False))
+
+    def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, noise], int64 [B] → [B, C, H, W]."""
+        if labels is not None and self.classes:
+            noise = torch.cat([noise, self.embedding(one_hot(labels, self.classes, noise))], 1)
+        x = self.first(noise)
+        if self.product:
+            x = self.pattern * x.view(len(noise), -1, 1, 1)
+        else:
+            x = x.view(len(noise), *self.base, -1).permute(0, 3, 1, 2)
+        x = self.last(self.layers(x))
+        x = F.pixel_shuffle(x, self.patch) if self.patch > 1 else x
+        return x[:, :, : self.shape[1], : self.shape[2]]
+
+
+class Discriminator(nn.Module):
+    """Image → logit; with classes, the product of the features and a class's embedding (Section 4.3).
+
+    Args:
+        shape: (C, H, W).
+        classes: number of classes; 0 is unconditional.
+        widths: channels at each resolution, coarsest first, as the generator's.
+        blocks: residual blocks at each resolution (a number, or one for each).
+        cardinality: groups of their middle convolutions, likewise.
+        expansion: factor of their inner channels.
+        features: dimensions in which a class's embedding is compared; None is the coarsest width.
+        patch: side of the patches that the first layer reads; 1 is the paper's.
+        basis: `product` (the paper's: a learned pattern for each channel) or `linear`.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        classes: int = 0,
+        widths: Sequence[int] = (768, 768, 768, 768),
+        blocks: int | Sequence[int] = 2,
+        cardinality: int | Sequence[int] = 96,
+        expansion: int = 2,
+        features: int | None = None,
+        patch: int = 1,
+        basis: str = "product",
+    ) -> None:
+        super().__init__()
+        self.classes, self.patch = classes, patch
+        number, base = _layout(shape, widths, patch)
+        self.padded = ((base[0] << number) * patch, (base[1] << number) * patch)
+        counts, groups = _each(blocks, widths), _each(cardinality, widths)
+        self.first = _scaled(Conv2d(shape[0] * patch**2, widths[-1], 1, bias=False))
+        layers: list[nn.Module] = []
+        for i in reversed(range(number + 1)):
+            layers += [Block(widths[i], expansion, groups[i], sum(counts)) for _ in range(counts[i])]
+            if i:
+                layers.append(Resample(up=False))
+                if widths[i] != widths[i - 1]:
+                    layers.append(_scaled(Conv2d(widths[i], widths[i - 1], 1, bias=False)))
+        self.layers = nn.Sequential(*layers)
+        features = features or widths[0]
+        self.product = _basis_kind(basis)
+        if self.product:
+            self.pattern = nn.Parameter(torch.randn(widths[0], *base) / math.sqrt(base[0] * base[1]))
+        area = 1 if self.product else base[0] * base[1]
+        self.last = _scaled(nn.Linear(widths[0] * area, features if classes else 1, bias=False))
+        if classes:
+            self.embedding = _scaled(nn.Linear(classes, features, bias=False), 1 / math.sqrt(features))
+
+    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W], int64 [B] → logits [B]."""
+        x = pad_to(data, *self.padded)
+        x = F.pixel_unshuffle(x, self.patch) if self.patch > 1 else x
+        x = self.layers(self.first(x))
+        x = (x * self.pattern).sum((2, 3)) if self.product else x.permute(0, 2, 3, 1)
+        x = self.last(x.flatten(1))
+        if labels is not None and self.classes:
+            return (x * self.embedding(one_hot(labels, self.classes, x))).sum(1)
+        return x.squeeze(1)
+
+
+def _basis_kind(basis: str) -> bool:
+    if basis not in ("product", "linear"):
+        raise ValueError(f"basis is `product` or `linear`, not {basis!r}")
+    return basis == "product"
