@@ -116,6 +116,7 @@ def line_chart(
     bands: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     marks: bool = False,
     from_zero: bool = False,
+    level: float | None = None,
 ) -> str:
     """Draw curves over the clock.
 
@@ -127,6 +128,7 @@ def line_chart(
             points were drawn together.
         marks: draw a dot at each point, for curves of few points.
         from_zero: begin the vertical axis at zero, for amounts.
+        level: a value to compare with, drawn as a dashed line.
 
     Returns:
         An SVG element, or "" where there is nothing to draw.
@@ -134,7 +136,8 @@ def line_chart(
     curves = {name: _curve(forward(points), (bands or {}).get(name)) for name, points in series.items() if points}
     if not curves:
         return ""
-    low, high = extent(list(curves.values()) + _band_ends(curves, bands))
+    compared = [] if level is None else [Curve([0.0], [level], [], [])]
+    low, high = extent([*curves.values(), *_band_ends(curves, bands), *compared])
     low = 0.0 if from_zero else low
     start = min(0.0, min(c.x[0] for c in curves.values()))
     stop = max(x for points in series.values() for x, _ in forward(points))
@@ -152,6 +155,9 @@ def line_chart(
         f'<clipPath id="{clip}"><rect x="{LEFT}" y="{TOP - 2}" width="{WIDTH - LEFT - RIGHT + 4}" '
         f'height="{HEIGHT - TOP - BOTTOM + 4}"/></clipPath><g clip-path="url(#{clip})">'
     )
+    if level is not None:
+        at = f"{py(level):.1f}"
+        parts.append(f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
     for i, (name, curve) in enumerate(curves.items()):
         parts.append(_draw(curve, i % SERIES, px, py, marks or len(curve.x) == 1, bool((bands or {}).get(name))))
     parts.append("</g>")

@@ -308,6 +308,12 @@ def _losses(run: Run) -> str:
     )
 
 
+def _floors(run: Run) -> dict[str, float]:
+    """What real data scores by chance alone, by the score's name: from the cards in `run.json`."""
+    cards = [value for value in run.info().values() if isinstance(value, Mapping) and {"metric", "floor"} <= set(value)]
+    return {str(card["metric"]): float(card["floor"]) for card in cards if _finite(card["floor"])}
+
+
 def _scores(run: Run) -> str:
     series: dict[str, list[tuple[float, float]]] = {}
     bands: dict[str, list[tuple[float, float]]] = {}
@@ -318,13 +324,21 @@ def _scores(run: Run) -> str:
             spread = float(told) if told is not None and _finite(told) else 0.0
             series.setdefault(name, []).append((event["images"], value))
             bands.setdefault(name, []).append((value - spread, value + spread))
-    panels = []
+    panels, floors = [], _floors(run)
     for name, points in series.items():
         wide = any(low < high for low, high in bands[name])
-        panels.append(_panel(name, {name: points}, marks=True, bands={name: bands[name]} if wide else None))
+        panels.append(
+            _panel(
+                name, {name: points}, marks=True, bands={name: bands[name]} if wide else None, level=floors.get(name)
+            )
+        )
     if not panels:
         return ""
-    note = "Lower is better, unless the name says otherwise. A shaded band is the spread over subsets."
+    note = "" if all(higher_is_better(name) for name in series) else "Lower is better. "
+    if any(low < high for band in bands.values() for low, high in band):
+        note += "The shaded band is the spread over subsets. "
+    if floors:
+        note += "The dashed line is the floor: what real examples score by chance alone."
     return f'<h2>Scores</h2><p class=soft>{note}</p><div class="charts">{"".join(panels)}</div>\n'
 
 
