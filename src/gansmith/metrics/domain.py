@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
+from gansmith.data.download import cache_folder
 from gansmith.errors import Refused
 from gansmith.metrics.extractor import as_tensor, exact_float32
 from gansmith.run import write_atomically
@@ -235,20 +234,6 @@ def _has_fast_bf16(device: torch.device) -> bool:
 
 
 # --- the cache --------------------------------------------------------------------------------------
-
-
-def cache_folder() -> Path:
-    """Where fitted classifiers are kept: `$GANSMITH_CACHE`, else the user's cache folder."""
-    named = os.environ.get("GANSMITH_CACHE")
-    if named:
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "gansmith"
 
 
 def _key(
