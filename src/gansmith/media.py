@@ -254,8 +254,9 @@ def _write_mp4(path: Path, frames: Sequence[Image], fps: float) -> None:
     writer.send(None)
     try:
         for frame in frames:
-            even = Image.new("RGB", (width, height), (255, 255, 255))
-            even.paste(frame.convert("RGB"))
+            frame = frame.convert("RGB")
+            even = Image.new("RGB", (width, height), frame.getpixel((0, 0)))  # pyright: ignore[reportArgumentType]
+            even.paste(frame)
             writer.send(even.tobytes())
     finally:
         writer.close()

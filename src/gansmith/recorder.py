@@ -201,10 +201,11 @@ class Board:
         from tensorboard.compat.proto import event_pb2
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self._file, self._records, self._event = file, RecordWriter(file), event_pb2.Event
+        made: Any = event_pb2  # its classes are made at run time, where a type checker does not see them
+        self._file, self._records, self._event = file, RecordWriter(file), made.Event
         self._put(file_version="brain.Event:2")
         if images:  # TensorBoard drops what an earlier session wrote at this step and later
-            self._put(step=images + 1, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
+            self._put(step=images + 1, session_log=made.SessionLog(status=made.SessionLog.START))
 
     @classmethod
     def open(cls, run: Run, images: int) -> Board | None:

@@ -277,7 +277,7 @@ def _panel(title: str, series: Mapping[str, list[tuple[float, float]]], **option
     single = len(series) == 1
     keys = "".join(
         f"<span>{'' if single else f'<i class={chr(34)}s{i % charts.SERIES}{chr(34)}></i>'}"
-        f'{escape("now" if single else name)}<b data-name="{escape(name)}">{charts.short(points[-1][1])}</b></span>'
+        f'{escape("last" if single else name)}<b data-name="{escape(name)}">{charts.short(points[-1][1])}</b></span>'
         for i, (name, points) in enumerate((n, p) for n, p in series.items() if p)
     )
     head = f'<h3>{escape(title)}</h3><div class="keys">{keys}<span class="when"></span></div>'

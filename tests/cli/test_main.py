@@ -60,6 +60,12 @@ def test_help_of_a_command_both_ways(cli):
     assert cli("help", "runs") == cli("runs", "--help")
 
 
+def test_the_package_runs_as_a_module():
+    told = subprocess.run([sys.executable, "-m", "gansmith", "trian"], capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "did you mean `gansmith train`?" in told.stderr
+
+
 def test_version(cli):
     code, out, _ = cli("--version")
     assert code == 0

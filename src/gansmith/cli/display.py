@@ -113,8 +113,9 @@ class LiveDisplay(Display):
 
         share = progress.images / max(progress.total, 1)
         line = Table.grid(padding=(0, 2))
+        room = self._live.console.width - 76  # what the numbers need beside it
         line.add_row(
-            ProgressBar(total=1.0, completed=min(share, 1.0), width=28),
+            ProgressBar(total=1.0, completed=min(share, 1.0), width=min(max(room, 4), 30)),
             Text(f"{share:.0%}"),
             Text(f"{progress.images:,} of {progress.total:,} images"),
             Text(f"{figure(self._pace.rate)} images/s"),
