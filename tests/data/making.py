@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,6 +29,14 @@ def picture(path: Path, mode: str = "RGB", height: int = 8, width: int = 8, seed
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encoded(pixels(mode, height, width, seed)))
     return path
+
+
+def outcome(call: Callable[[], Any], error: type[Exception]) -> Any:
+    """What a call gives, or the error of this kind that it raises; any other error is the test's failure."""
+    try:
+        return call()
+    except error as raised:
+        return raised
 
 
 def idx(array: np.ndarray, code: int = 8) -> bytes:

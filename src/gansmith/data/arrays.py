@@ -24,13 +24,16 @@ def read_npz(path: Path, name: str, split: str) -> Dataset:
         Refused: not a file of numpy's, the arrays missing, or of a wrong type or shape.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
+        # Opened here, since numpy forgets to close a file that turns out to be damaged.
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise Refused(f"{path}: not an .npz file", _FORM)
-            known = set(archive.files)
-            parts = _parts(path, known, split)
-            images = [_layout(path, key, archive[key]) for key, _ in parts]
-            raw = [_array(path, label, archive[label]) for _, label in parts if label in known]
+            with archive:
+                known = set(archive.files)
+                parts = _parts(path, known, split)
+                images = [_layout(path, key, archive[key]) for key, _ in parts]
+                raw = [_array(path, label, archive[label]) for _, label in parts if label in known]
     except Refused:
         raise
     except Exception as error:

@@ -53,7 +53,8 @@ def resolve(spec: Data) -> Dataset | Collection:
         exists = False
     if exists:
         return _from_path(path, spec)
-    if _HUB_ID.fullmatch(spec.source) and not spec.source.startswith("."):
+    # A path of which only the end is wrong is a slip, and not worth asking the network about.
+    if _HUB_ID.fullmatch(spec.source) and not Path(spec.source).parent.exists():
         from gansmith.data import hub
 
         return hub.load(spec)

@@ -126,7 +126,7 @@ class Decoder:
                 raise Unreadable(f"is {image.width}x{image.height}, more than the {limit:,} pixels taken as safe")
             frames = getattr(image, "n_frames", 1)
             image.load()
-            upright = to_eight_bit(ImageOps.exif_transpose(image))
+            upright = to_eight_bit(ImageOps.exif_transpose(image), image.format)
         channels = channels_of(upright)
         size = (upright.height, upright.width)
         return Picture(to_array(self.fitted(upright, self.channels or channels)), size, channels, frames)
@@ -177,17 +177,17 @@ def channels_of(image: Image) -> int:
     return (1 if grey else 3) + alpha
 
 
-def to_eight_bit(image: Image) -> Image:
-    """The image with 8 bits a channel.
+def to_eight_bit(image: Image, kind: str | None) -> Image:
+    """The image, which came out of a file of this kind, with 8 bits a channel.
 
     Raises:
         Unreadable: its values have no agreed range (32-bit integers, floats).
     """
     from PIL import Image
 
-    if image.mode == "LAB" or image.mode == "HSV":
+    if image.mode in ("LAB", "HSV"):
         raise Unreadable(f"is in {image.mode} colour, which is not read")
-    deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+    deep = image.mode.startswith("I;16") or (image.mode == "I" and kind in ("PNG", "PPM"))
     if deep:
         return Image.fromarray(np.rint(np.asarray(image).astype(np.float64) / 257).clip(0, 255).astype(np.uint8))
     if image.mode in ("I", "F"):

@@ -157,7 +157,7 @@ def _raise(error: OSError) -> None:
 
 def _hidden(name: str) -> bool:
     # .DS_Store, the ._name twins that macOS writes beside each file, and its folder in zips.
-    return name.startswith(".") or name == "__MACOSX"
+    return (name.startswith(".") and name not in (".", "..")) or name == "__MACOSX"
 
 
 def head_of(file: Path) -> bytes:

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gansmith.data import Dataset
+from gansmith.data.finish import finish, limit_note, subset
+from gansmith.errors import Refused
+from gansmith.recipe import Data
+
+
+def images(count=20):
+    array = np.random.default_rng(0).integers(0, 256, (count, 1, 6, 6), dtype=np.uint8)
+    labels = (np.arange(count) % 2).astype(np.int64)
+    return Dataset("it", "image", (1, 6, 6), count, array, labels=labels, classes=("a", "b"), notes=("first",))
+
+
+def test_nothing_asked_nothing_changed():
+    data = images()
+    done = finish(data, Data())
+    assert done.array is data.array
+    assert done.notes == ("first",)
+    assert len(done.fingerprint) == 64
+
+
+def test_a_smaller_limit_is_the_start_of_a_larger():
+    small, large = subset(100, 10), subset(100, 40)
+    assert large[:10].tolist() == small.tolist()
+    assert sorted(subset(7, 100).tolist()) == list(range(7))
+    assert subset(7, None).tolist() == list(range(7))
+    assert small.tolist() != list(range(10))
+
+
+def test_limit_keeps_labels_with_their_images():
+    data = images()
+    done = finish(data, Data(limit=5))
+    which = subset(20, 5)
+    assert data.array is not None
+    assert data.labels is not None
+    assert done.count == 5
+    assert np.array_equal(done.array, data.array[which])
+    assert np.array_equal(done.labels, data.labels[which])
+    assert "5 of 20" in done.notes[-1]
+    assert limit_note(3, 9) == ("the limit of 9 is more than there are: all 3 are used",)
+
+
+def test_size_and_channels():
+    done = finish(images(), Data(resolution=(4, 8), channels=3, fit="pad"))
+    assert done.shape == (3, 4, 8)
+    assert done.array is not None
+    assert done.array.shape == (20, 3, 4, 8)
+    assert done.notes[1:] == (
+        "resized from 6x6 to 4x8 (Lanczos), padded where the shape differs",
+        "converted from grey to RGB",
+    )
+
+
+def test_labels_on_and_off():
+    off = finish(images(), Data(labels=False))
+    assert (off.labels, off.classes) == (None, None)
+    assert off.fingerprint != finish(images(), Data(labels=True)).fingerprint
+    with pytest.raises(Refused, match="has no labels"):
+        finish(off, Data(labels=True))
+
+
+def test_points_have_no_resolution():
+    data = Dataset("ring", "points", (2,), 3, np.zeros((3, 2), np.float32))
+    assert finish(data, Data()).shape == (2,)
+    for wrong in (Data(resolution=8), Data(channels=1)):
+        with pytest.raises(Refused, match="these are points"):
+            finish(data, wrong)
