@@ -28,6 +28,9 @@ FRAMES = 24
 EMBED = 300_000
 """Bytes up to which a picture is embedded as it is; a larger one is re-encoded and reduced."""
 
+Events = Sequence[Mapping[str, Any]]
+"""The events of a run, in order."""
+
 HIGHER_IS_BETTER = ("accuracy", "precision", "recall", "density", "coverage", "inception-score")
 """A score whose name contains one of these is better when higher; every other one when lower."""
 
@@ -95,11 +98,15 @@ def summarize(run: Run) -> Summary:
     Raises:
         Refused: no run, or a damaged one.
     """
+    return _summarize(run, list(run.events()))
+
+
+def _summarize(run: Run, events: Events) -> Summary:
     info, recipe = run.info(), run.recipe()
-    last: dict[str, Any] = {}
+    last: Mapping[str, Any] = {}
     images, status = 0, str(info.get("status", "unknown"))
-    scores: list[dict[str, Any]] = []
-    for event in run.events():
+    scores: list[Mapping[str, Any]] = []
+    for event in events:
         images = event.get("images", images)
         if event.get("event") == "progress":
             last = event
@@ -135,6 +142,10 @@ def _plain_scores(event: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(v) for name, v in scores.items() if _finite(v) and "/" not in name}
 
 
+def _only(events: Events, kind: str) -> Iterator[Mapping[str, Any]]:
+    return (event for event in events if event.get("event") == kind)
+
+
 def _finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -165,17 +176,18 @@ def _fill(path: Path, text: str) -> None:
 
 def page(run: Run) -> str:
     """The report as HTML text."""
-    summary, info = summarize(run), run.info()
+    events, info = list(run.events()), run.info()  # read once: a long run has a hundred thousand
+    summary = _summarize(run, events)
     title = f"{summary.recipe} on {summary.data}"
     style = resources.files("gansmith").joinpath("report.css").read_text(encoding="utf-8")
     script = resources.files("gansmith").joinpath("report.js").read_text(encoding="utf-8")
     body = "".join(
         [
             _head(run, summary, title),
-            _losses(run),
-            _scores(run),
-            _schedules(run),
-            _warnings(run),
+            _losses(events),
+            _scores(events, info),
+            _schedules(events),
+            _warnings(events),
             _next(run, summary, info),
             _recipe(run),
             _facts(info),
@@ -284,19 +296,19 @@ def _panel(title: str, series: Mapping[str, list[tuple[float, float]]], **option
     return f'<div class="panel">{head}{drawn}</div>'
 
 
-def _series(run: Run, field: str) -> dict[str, list[tuple[float, float]]]:
+def _series(events: Events, field: str) -> dict[str, list[tuple[float, float]]]:
     """Each finite value of a field of the progress events, by its name, over the clock."""
     series: dict[str, list[tuple[float, float]]] = {}
-    for event in run.events("progress"):
+    for event in _only(events, "progress"):
         for name, value in (event.get(field) or {}).items():
             if _finite(value):
                 series.setdefault(name, []).append((event["images"], value))
     return series
 
 
-def _losses(run: Run) -> str:
+def _losses(events: Events) -> str:
     moves: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for name, points in _series(run, "terms").items():
+    for name, points in _series(events, "terms").items():
         move, _, term = name.rpartition("/")
         moves.setdefault(move or "losses", {})[term] = points
     panels = "".join(_panel(move.replace("_", " ").capitalize(), terms) for move, terms in moves.items())
@@ -308,23 +320,23 @@ def _losses(run: Run) -> str:
     )
 
 
-def _floors(run: Run) -> dict[str, float]:
+def _floors(info: Mapping[str, Any]) -> dict[str, float]:
     """What real data scores by chance alone, by the score's name: from the cards in `run.json`."""
-    cards = [value for value in run.info().values() if isinstance(value, Mapping) and {"metric", "floor"} <= set(value)]
+    cards = [value for value in info.values() if isinstance(value, Mapping) and {"metric", "floor"} <= set(value)]
     return {str(card["metric"]): float(card["floor"]) for card in cards if _finite(card["floor"])}
 
 
-def _scores(run: Run) -> str:
+def _scores(events: Events, info: Mapping[str, Any]) -> str:
     series: dict[str, list[tuple[float, float]]] = {}
     bands: dict[str, list[tuple[float, float]]] = {}
-    for event in run.events("score"):
+    for event in _only(events, "score"):
         scores = event.get("scores") or {}
         for name, value in _plain_scores(event).items():
             told = scores.get(f"{name}/spread")
             spread = float(told) if told is not None and _finite(told) else 0.0
             series.setdefault(name, []).append((event["images"], value))
             bands.setdefault(name, []).append((value - spread, value + spread))
-    panels, floors = [], _floors(run)
+    panels, floors = [], _floors(info)
     for name, points in series.items():
         wide = any(low < high for low, high in bands[name])
         panels.append(
@@ -342,11 +354,11 @@ def _scores(run: Run) -> str:
     return f'<h2>Scores</h2><p class=soft>{note}</p><div class="charts">{"".join(panels)}</div>\n'
 
 
-def _schedules(run: Run) -> str:
-    knobs = _series(run, "knobs")
+def _schedules(events: Events) -> str:
+    knobs = _series(events, "knobs")
     moving = {name: points for name, points in knobs.items() if len({value for _, value in points}) > 1}
     still = {name: points[-1][1] for name, points in knobs.items() if name not in moving}
-    speed = [(e["images"], e["rate"]) for e in run.events("progress") if _finite(e.get("rate"))]
+    speed = [(e["images"], e["rate"]) for e in _only(events, "progress") if _finite(e.get("rate"))]
     panels = [_panel(name.replace("_", " "), {name: points}) for name, points in moving.items()]
     panels.append(_panel("images per second", {"images per second": speed}, from_zero=True))
     constant = ", ".join(f"{escape(name.replace('_', ' '))} {charts.short(value)}" for name, value in still.items())
@@ -359,8 +371,8 @@ def _schedules(run: Run) -> str:
 # --- words and tables ------------------------------------------------------------------------------
 
 
-def _warnings(run: Run) -> str:
-    rows = [(event.get("images", 0), str(event.get("text", ""))) for event in run.events("warning")]
+def _warnings(events: Events) -> str:
+    rows = [(event.get("images", 0), str(event.get("text", ""))) for event in _only(events, "warning")]
     if not rows:
         return ""
     items = "".join(f"<li>At {images:,} images: {escape(text)}</li>" for images, text in rows)
