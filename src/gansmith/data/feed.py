@@ -90,12 +90,12 @@ class Feed:
             data = self._read(first, index)
         if self.dataset.modality != "image":
             return Batch(data, labels)
-        if self._channels_last:
-            data = data.permute(0, 3, 1, 2)
         if flips is not None:
             # Only the rows to flip are touched: a masked choice over all costs ten times as much on a CPU.
             rows = flips.nonzero().squeeze(1).to(self.device, non_blocking=True)
-            data.index_copy_(0, rows, data.index_select(0, rows).flip(3))
+            data.index_copy_(0, rows, data.index_select(0, rows).flip(2 if self._channels_last else 3))
+        if self._channels_last:
+            data = data.permute(0, 3, 1, 2)
         return Batch(data.float().div_(127.5).sub_(1.0), labels)
 
     def indices(self, first: int, n: int) -> NDArray[np.int64]:
