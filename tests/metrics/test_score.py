@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from gansmith.data.dataset import Dataset
 from gansmith.errors import Refused
@@ -126,6 +127,20 @@ def test_large_samples_are_drawn_in_parts_with_seeds_that_follow(monkeypatch):
 
     assert scorer.score(draw, seed=50)["fd-pixels"] == pytest.approx(whole["fd-pixels"], rel=1e-9)
     assert asked == [(100, 50), (100, 51), (100, 52)]
+
+
+def test_the_references_statistics_are_kept(tmp_path, monkeypatch):
+    train, test = pictures(1200), pictures(400, seed=1, split="test")
+    one = Scorer(train, test)
+    assert len(list((tmp_path / "reference").iterdir())) == 1
+    monkeypatch.setattr(score, "_moments", None)  # so that nothing can be computed
+    again = Scorer(train, test)
+    assert again.card == one.card
+    assert torch.equal(again._reference.cov, one._reference.cov)
+    with pytest.raises(TypeError):
+        Scorer(train, test, n=100)
+    with pytest.raises(TypeError):
+        Scorer(train, test, cache=False)
 
 
 def test_labels_are_as_frequent_as_in_the_data():

@@ -7,23 +7,18 @@ what matters in it. A Fréchet distance in these features is called by the data 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from gansmith.data.download import cache_folder
 from gansmith.errors import Refused
+from gansmith.metrics import stored
 from gansmith.metrics.extractor import as_tensor, exact_float32
-from gansmith.run import write_atomically
 
 VERSION = 1
 """Raised whenever the same data and seed would give another classifier."""
@@ -172,8 +167,8 @@ def fit_domain(
     network = _new(shape, count, seed)
     file = None
     if cache:
-        file = cache_folder() / "domain" / f"{_key(images, labels, test, seed, count, fingerprint)}.safetensors"
-        accuracy = _read(file, network)
+        file = stored.file_of("domain", _key(images, labels, test, seed, count, fingerprint))
+        accuracy = _fill(network, stored.read(file))
         if accuracy is not None:
             return DomainExtractor(network, shape, accuracy=accuracy, seed=seed, device=device)
     if say:
@@ -187,8 +182,7 @@ def fit_domain(
     _fit(network, images, labels, seed, torch.device(device))
     fitted = DomainExtractor(network, shape, accuracy=0.0, seed=seed, device=device)
     fitted.accuracy = float((fitted.logits(test[0]).argmax(1) == test[1]).mean())
-    if file is not None:
-        _write(file, network, fitted.accuracy)
+    stored.write(file, network.state_dict(), {"accuracy": fitted.accuracy})
     if say:
         say(f"The classifier names {fitted.accuracy:.2%} of {len(test[0]):,} held-out examples rightly.")
     return fitted
@@ -233,9 +227,6 @@ def _has_fast_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
-# --- the cache --------------------------------------------------------------------------------------
-
-
 def _key(
     images: Examples,
     labels: NDArray[Any],
@@ -243,33 +234,20 @@ def _key(
     seed: int,
     classes: int,
     fingerprint: str | None,
-) -> str:
-    digest = hashlib.sha256(json.dumps([VERSION, seed, classes, list(images.shape), fingerprint]).encode())
-    if fingerprint is None:
-        for array in (images, labels, *(test or ())):
-            digest.update(np.ascontiguousarray(array).tobytes())
-    else:
-        digest.update(np.ascontiguousarray(labels).tobytes())
-        digest.update(str(None if test is None else len(test[0])).encode())
-    return digest.hexdigest()[:32]
+) -> list[Any]:
+    digest = hashlib.sha256()
+    for array in (labels, *((images, *(test or ())) if fingerprint is None else ())):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    held = None if test is None else len(test[0])
+    return [VERSION, seed, classes, list(images.shape), held, fingerprint, digest.hexdigest()]
 
 
-def _read(file: Path, network: DomainClassifier) -> float | None:
-    """Fill the network from a cached file and give its accuracy; None where there is none that can be used."""
-    if not file.is_file():
+def _fill(network: DomainClassifier, held: tuple[dict[str, torch.Tensor], dict[str, Any]] | None) -> float | None:
+    """Fill the network from what the cache held, and give its accuracy; None where that cannot be used."""
+    if held is None:
         return None
     try:
-        with safe_open(file, framework="pt") as stored:
-            accuracy = float((stored.metadata() or {})["accuracy"])
-            network.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError):
-        return None  # damaged: it is fitted anew, and written over
-    return accuracy
-
-
-def _write(file: Path, network: DomainClassifier, accuracy: float) -> None:
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    try:
-        write_atomically(file, lambda path: save_file(weights, path, {"accuracy": repr(accuracy)}))
-    except (Refused, OSError):
-        return  # a cache that cannot be written only costs time
+        network.load_state_dict(held[0])
+        return float(held[1]["accuracy"])
+    except (RuntimeError, KeyError, TypeError, ValueError):
+        return None

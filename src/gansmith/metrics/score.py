@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from gansmith.data.dataset import Dataset
 from gansmith.errors import Refused
+from gansmith.metrics import stored
 from gansmith.metrics.domain import DomainExtractor, fit_domain
 from gansmith.metrics.extractor import Extractor
 from gansmith.metrics.frechet import Gaussian, Moments, floor, frechet_of
@@ -40,7 +42,7 @@ class Scorer:
         test: the other split, never trained on.
         seed: of the classifier, and of which examples are taken where not all are.
         n: samples to score; fewer where the reference holds fewer.
-        cache: keep the fitted classifier for next time.
+        cache: keep the fitted classifier and the reference's statistics for next time.
         device: where to compute features.
         say: told, in one line, of work that takes long.
 
@@ -80,7 +82,7 @@ class Scorer:
             self._prepare_points(train, test)
         else:
             self.extractor, self.metric, self.reason = _choose(train, test, seed, cache, device, say)
-            self._prepare_features(train, reference)
+            self._prepare_features(train, reference, cache)
         self.card: dict[str, Any] = {
             "metric": self.metric,
             "metric_version": 1,
@@ -136,12 +138,19 @@ class Scorer:
         draws = np.random.Generator(np.random.PCG64([seed, 1])).integers(self._train.count, size=n)
         return self._train.labels[draws]
 
-    def _prepare_features(self, train: Dataset, reference: Dataset) -> None:
+    def _prepare_features(self, train: Dataset, reference: Dataset, cache: bool) -> None:
         assert self.extractor is not None
-        chosen = _some(reference, MOST_REFERENCE if reference.array is not None else MOST_READ, self._seed)
-        self._reference_count = len(chosen)
+        most = MOST_REFERENCE if reference.array is not None else MOST_READ
+        self._reference_count = min(reference.count, most)
         self.n = min(self.n, self._reference_count)
-        self._reference: Gaussian = _moments(self.extractor, _read(reference, chosen))
+        file = self._cache_file(train, reference) if cache else None
+        held = stored.read(file)
+        if held is not None:
+            tensors, rest = held
+            self._reference = Gaussian(tensors["mean"], tensors["cov"], self._reference_count)
+            self.floor, self._floor_is = rest["floor"], rest["floor_is"]
+            return
+        self._reference = _moments(self.extractor, _read(reference, _some(reference, most, self._seed)))
         if reference is train:
             self.floor = floor(self._reference.cov, self.n, self._reference_count)
             self._floor_is = "expected of two draws from one Gaussian of the reference's covariance"
@@ -157,6 +166,15 @@ class Scorer:
             self._floor_is = (
                 f"measured: the mean of {draws} x {len(taken) // draws} training examples against the reference"
             )
+        tensors = {"mean": self._reference.mean, "cov": self._reference.cov.contiguous()}
+        stored.write(file, tensors, {"floor": self.floor, "floor_is": self._floor_is})
+
+    def _cache_file(self, train: Dataset, reference: Dataset) -> Path | None:
+        if self.extractor is None or not (train.fingerprint and reference.fingerprint):
+            return None
+        decides = [self.extractor.checksum, self.n, self._reference_count, self._seed, FLOOR_DRAWS]
+        decides += [d.fingerprint for d in (train, reference)] + [d.split for d in (train, reference)]
+        return stored.file_of("reference", decides)
 
     def _prepare_points(self, train: Dataset, test: Dataset | None) -> None:
         if test is None:
