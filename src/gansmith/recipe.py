@@ -301,6 +301,7 @@ class Recipe(Frozen):
         phases: stretches of the training, in order.
         seed: of everything random.
         snapshots: sample grids and scores over the training.
+        score: score each snapshot, where the data allow it.
         checkpoint_every: images between checkpoints, beside those at snapshots and every two minutes.
         patience: stop when the score has not improved for so many images.
     """
@@ -334,6 +335,7 @@ class Recipe(Frozen):
     phases: tuple[Phase, ...] = ()
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     snapshots: Annotated[int, Field(ge=1, le=10000)] = 10
+    score: bool = True
     checkpoint_every: Count | None = None
     patience: Count | None = None
 
@@ -413,7 +415,7 @@ def _explain(error: ValidationError, where: str) -> str:
 
 
 def _is_arm(part: object) -> bool:
-    return isinstance(part, str) and bool(re.search(r"function|^(float|int|Ramp|tuple)\b|\[", part))
+    return isinstance(part, str) and bool(re.search(r"function|^(float|int|Ramp|tuple|constrained-\w+)\b|\[", part))
 
 
 def _fields_at(path: Sequence[object]) -> list[str]:

@@ -39,6 +39,9 @@ class Progress:
 class Listener:
     """Hears of a training; override what you need. Called on rank 0 only."""
 
+    def note(self, text: str) -> None:
+        """Something that was chosen, and why; before the training begins."""
+
     def begin(self, run: Run, recipe: Recipe, dataset: Dataset, images: int) -> None:
         """Training begins, or goes on, at this clock."""
 

@@ -1,0 +1,32 @@
+"""gansmith: train, measure and use generative adversarial networks.
+
+>>> import gansmith
+>>> run = gansmith.train("auto", "digits", "runs/first", minutes=1)   # doctest: +SKIP
+>>> images = gansmith.load("runs/first").sample(64, seed=0)           # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gansmith.model import Model, load
+    from gansmith.training import Plan, plan, resume, train
+
+_WHERE = {
+    "train": "training", "plan": "training", "resume": "training", "Plan": "training",
+    "load": "model", "Model": "model",
+}  # fmt: skip
+
+__all__ = ["Model", "Plan", "__version__", "load", "plan", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first asked for: `gansmith --help` must not wait for torch.
+    if name in _WHERE:
+        from importlib import import_module
+
+        return getattr(import_module(f"gansmith.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'gansmith' has no attribute {name!r}")

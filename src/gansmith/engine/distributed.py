@@ -1,0 +1,66 @@
+"""Several ranks that train together, started by torchrun; `torch.distributed` is the engine.
+
+No DDP wrapper: penalties need a second derivative, which its hooks get wrong. The trainer averages one
+flat gradient a network instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+
+from gansmith import collectives
+
+
+def launched() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[None]:
+    """Join the other ranks, if there are any, and part from them at the end."""
+    if not launched() or dist.is_initialized():
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def broadcast(tensors: Iterable[torch.Tensor]) -> None:
+    """Give every rank the first one's values, in place."""
+    if collectives.world() > 1:
+        for tensor in tensors:
+            dist.broadcast(tensor, 0)
+
+
+def agree(flag: bool, device: torch.device) -> bool:
+    """Whether any rank says so: a stop, a failure."""
+    if collectives.world() == 1:
+        return flag
+    vote = torch.tensor([float(flag)], device=device)
+    dist.all_reduce(vote)
+    return bool(vote.item() > 0)
+
+
+def share(number: float, device: torch.device) -> float:
+    """The first rank's number, on every rank."""
+    if collectives.world() == 1:
+        return number
+    carrier = torch.tensor([number], device=device, dtype=torch.float64)
+    dist.broadcast(carrier, 0)
+    return float(carrier.item())

@@ -1,0 +1,180 @@
+"""What this machine does fast: measured in well under a second, never assumed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from gansmith.errors import Refused
+
+ACCURATE = 1e-5
+"""Relative error above which a float32 matrix product is not a float32 product any more."""
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How a run computes; stored with it and kept when it is resumed, since other choices round otherwise.
+
+    Attributes:
+        device: `cpu`, `cuda` or `mps`.
+        precision: `fp32`, `bf16` or `fp64`.
+        matmul: torch's float32 matmul precision.
+        threads: of the CPU.
+        compiled: whether moves are compiled.
+        torch: torch's version.
+        world: number of ranks.
+        processor: the device's name.
+    """
+
+    device: str
+    precision: str
+    matmul: str
+    threads: int
+    compiled: bool
+    torch: str
+    world: int
+    processor: str
+
+    def record(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
+
+    def differs(self, other: dict[str, Any]) -> list[str]:
+        """What another record says otherwise: one `field then → now` for each."""
+        return [f"{k} {other[k]} → {v}" for k, v in self.record().items() if k in other and other[k] != v]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a probe of the CPU or device found.
+
+    Attributes:
+        matmul: the fastest float32 route that is as accurate as the exact one.
+        matmul_gain: its speed over `highest`.
+        medium_error: relative error of `medium`, which on some CPUs means bf16.
+        bf16_gain: speed of a bf16 convolution, forward and backward, over float32.
+        seconds: that the probe took.
+    """
+
+    matmul: str
+    matmul_gain: float
+    medium_error: float
+    bf16_gain: float
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """For people."""
+        return [
+            f"float32 matmul route: {self.matmul} ({self.matmul_gain:.2f}x; `medium` is off by {self.medium_error:.0e})",
+            f"bf16 convolutions: {self.bf16_gain:.1f}x the speed of float32",
+        ]
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device to train on: the one named, or the best there is.
+
+    Raises:
+        Refused: a device that this machine or torch does not have.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = name.split(":")[0]
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, False):
+        have = ", ".join(k for k, ok in there.items() if ok)
+        raise Refused(f"--device {name}: not available here", f"This machine has {have}; `gansmith doctor` says more.")
+    if kind == "cuda" and ":" not in name and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    return torch.device(name)
+
+
+def processor(device: torch.device) -> str:
+    """A name for what computes."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _seconds(work: Callable[[], object], device: torch.device, times: int) -> float:
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        for _ in range(times):
+            work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, (time.perf_counter() - start) / times)
+    return best
+
+
+@lru_cache(maxsize=4)
+def probe(device: torch.device = torch.device("cpu")) -> Probe:  # noqa: B008
+    """Measure the float32 matmul routes, their accuracy, and bf16 against float32."""
+    began = time.perf_counter()
+    before = torch.get_float32_matmul_precision()
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(128, 512, generator=generator).to(device)
+    b = torch.randn(512, 512, generator=generator).to(device)
+    exact = a.cpu().double() @ b.cpu().double()
+    found: dict[str, tuple[float, float]] = {}
+    try:
+        for route in ("highest", "high", "medium"):
+            torch.set_float32_matmul_precision(route)
+            error = float((F.linear(a, b.t()).cpu().double() - exact).norm() / exact.norm())
+            found[route] = (_seconds(lambda: F.linear(a, b.t()), device, 10), error)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    fair = {route: seconds for route, (seconds, error) in found.items() if error < ACCURATE}
+    route = min(fair, key=lambda r: fair[r])
+    # A route must be clearly faster to be taken: noise alone should not change how a run rounds.
+    if fair[route] > 0.8 * fair["highest"]:
+        route = "highest"
+    return Probe(
+        route, fair["highest"] / fair[route], found["medium"][1], _bf16_gain(device), time.perf_counter() - began
+    )  # fmt: skip
+
+
+def _bf16_gain(device: torch.device) -> float:
+    def both_ways(dtype: torch.dtype) -> float:
+        x = torch.randn(32, 64, 8, 8, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+        w = torch.randn(64, 64, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+
+        def work() -> None:
+            y = torch.ops.aten.convolution(x, w, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1)
+            torch.ops.aten.convolution_backward(
+                y, x, w, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, [True, True, False]
+            )  # fmt: skip
+
+        return _seconds(work, device, 3)
+
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            return both_ways(torch.float32) / both_ways(torch.bfloat16)
+    except RuntimeError:  # a device without bf16
+        return 0.0
+
+
+def decide(precision: str, compile_: str, device: torch.device, world: int) -> Numerics:
+    """The numerics of a new run, before any trial of threads and compilation."""
+    found = probe(device)
+    if precision == "auto":
+        precision = "bf16" if found.bf16_gain > 1.5 else "fp32"
+    return Numerics(
+        device.type, precision, found.matmul, torch.get_num_threads(), compile_ == "on",
+        torch.__version__, world, processor(device),
+    )  # fmt: skip
+
+
+def apply(numerics: Numerics) -> None:
+    """Set this process to compute so."""
+    torch.set_float32_matmul_precision(numerics.matmul)
+    if torch.get_num_threads() != numerics.threads:
+        torch.set_num_threads(numerics.threads)

@@ -1,0 +1,178 @@
+"""Short trials of the real step: how fast it is, with how many threads, and in how much memory."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from gansmith.engine import distributed, hardware
+from gansmith.engine.player import Player
+from gansmith.engine.step import Compiled, Eager
+from gansmith.errors import Refused
+
+TRIAL_SECONDS = 0.4
+LONG = 1800.0
+"""Seconds of training from which a trial of compilation, which costs up to a minute on a CPU, can pay."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What a trial came to.
+
+    Attributes:
+        images_per_second: of the wall clock.
+        images_per_cpu_second: of all processors' time.
+    """
+
+    images_per_second: float
+    images_per_cpu_second: float
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a GPU or a CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def trial(player: Player, seconds: float = TRIAL_SECONDS) -> Rate:
+    """Play some rounds, and go back to where the player was.
+
+    Raises:
+        Refused: out of memory, with the batch that failed and one that fits.
+    """
+    tensors = {key: value.detach().clone() for key, value in player.tensors().items()}
+    clock = player.clock()
+    clock["steps"] = dict(player.steps)
+    try:
+        _rounds(player, 2)
+        wall, cpu, images, done = time.perf_counter(), time.process_time(), player.images, 0
+        while True:
+            _rounds(player, 1)
+            done += 1
+            enough = time.perf_counter() - wall > seconds and done >= 2
+            if distributed.agree(enough, player.device):
+                break
+        spent, spent_cpu = time.perf_counter() - wall, time.process_time() - cpu
+        shown = player.images - images
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise explain_memory(player, lambda: player.load(tensors, clock)) from None
+    player.load(tensors, clock)
+    rate = distributed.share(shown / spent, player.device)
+    return Rate(rate, shown / max(spent_cpu, 1e-9))
+
+
+def _rounds(player: Player, n: int) -> None:
+    for _ in range(n):
+        player.round()
+    if player.device.type == "cuda":
+        torch.cuda.synchronize(player.device)
+
+
+def explain_memory(player: Player, restore: Callable[[], None]) -> Refused:
+    """Find out which share of the batch fits at a time, and say so."""
+    failed, player_micro = player.micro, player.micro
+    fits = None
+    while player_micro > 1 and not player.game.coupled:
+        player_micro //= 2
+        while player.share % player_micro:
+            player_micro -= 1
+        player.micro = player_micro
+        try:
+            restore()
+            if player.device.type == "cuda":
+                torch.cuda.empty_cache()
+            _rounds(player, 1)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        else:
+            fits = player_micro
+            break
+    what = f"out of memory on {player.device}: a batch of {failed} does not fit"
+    if fits is not None:
+        return Refused(what, f"{fits} at a time fit, with the same result: --microbatch {fits} (or --batch {fits}).")
+    remedy = "Give a smaller --batch" + ("." if player.game.coupled else ", or narrower networks: not even 1 fits.")
+    return Refused(what, remedy)
+
+
+def choose_threads(player: Player, by_cpu: bool = False) -> Rate:
+    """Try one thread against all, set the faster, and tell the rate.
+
+    With a busy machine two threads can be far slower than one, which no rule would foresee.
+
+    Args:
+        player: on a CPU; elsewhere, or among several ranks, only the rate is measured.
+        by_cpu: count processor seconds instead of the wall's.
+    """
+    most = torch.get_num_threads()
+    if player.device.type != "cpu" or player.world > 1 or most == 1:
+        return trial(player)
+    rates: dict[int, Rate] = {}
+    for threads in (1, most):
+        torch.set_num_threads(threads)
+        rates[threads] = trial(player)
+
+    def key(threads: int) -> float:
+        rate = rates[threads]
+        return rate.images_per_cpu_second if by_cpu else rate.images_per_second
+
+    best = max(rates, key=key)
+    # More threads must pay clearly; a tie goes to one thread, which noise from other work cannot stall.
+    if best != 1 and key(best) < 1.1 * key(1):
+        best = 1
+    torch.set_num_threads(best)
+    player.numerics = replace(player.numerics, threads=best)
+    return rates[best]
+
+
+def choose_compilation(player: Player, rate: Rate, wanted: str) -> tuple[Rate, str]:
+    """Try compiled moves where they are wanted or can pay, keep the faster, and say which in one line."""
+    if wanted == "off":
+        return rate, "compile: off, as asked"
+    seconds = player.total / rate.images_per_second
+    if wanted == "auto" and seconds < LONG:
+        return rate, f"compile: off (about {seconds:.0f} s of training would not repay the trial)"
+    before = player.stepper
+    player.stepper = Compiled(player.game)
+    try:
+        compiled = trial(player)
+    except Refused:
+        raise
+    except Exception as error:  # whatever a compiler says, there is an eager step with the same numbers
+        player.stepper = before if isinstance(before, Eager) else Eager(player.game)
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        return rate, f"compile: off ({reason})"
+    gain = compiled.images_per_second / rate.images_per_second
+    if wanted == "auto" and gain < 1.05:
+        player.stepper = Eager(player.game)
+        return rate, f"compile: off (a trial gave {gain:.2f}x)"
+    player.numerics = replace(player.numerics, compiled=True)
+    return compiled, f"compile: on (a trial gave {gain:.2f}x)"
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at most in use so far: the device's, or the process's resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def hardware_note(player: Player) -> str:
+    """One line: how this run computes, and why."""
+    n = player.numerics
+    found = hardware.probe(player.device)
+    gain = f"bf16 is {found.bf16_gain:.1f}x as fast here" if not math.isclose(found.bf16_gain, 0) else "no bf16 here"
+    route = f", float32 products by `{n.matmul}`" if n.precision == "fp32" else ""
+    return f"{n.device}, {n.threads} thread{'s' if n.threads > 1 else ''}, {n.precision} ({gain}{route})"

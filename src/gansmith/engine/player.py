@@ -1,0 +1,345 @@
+"""Plays rounds of any game: examples in, weights moved, clock advanced; all of its state in tensors and JSON."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from gansmith import collectives
+from gansmith.data.dataset import Batch, Dataset
+from gansmith.data.feed import Feed
+from gansmith.draws import Draws
+from gansmith.engine import distributed
+from gansmith.engine.hardware import Numerics
+from gansmith.engine.sampler import Sampler
+from gansmith.engine.side import Flat, Side
+from gansmith.engine.step import Compiled, Eager, Stepper
+from gansmith.errors import Refused
+from gansmith.games.game import Game, Move, Turn
+from gansmith.recipe import Recipe, value_at
+
+SAMPLED_ROUNDS = 8
+"""Terms are averaged over each n-th round only: keeping the sums costs as much as a small network's layer."""
+
+
+class Player:
+    """A game, its data and its optimisers at one point of a training.
+
+    Args:
+        game: as built, on the CPU in float32.
+        dataset: labels are fed where it has them.
+        recipe: resolved.
+        device: where to train.
+        numerics: how to compute.
+
+    Attributes:
+        images: the clock.
+        attempt: raised by a roll-back.
+        phase: the recipe's phase that is on, or None.
+    """
+
+    def __init__(self, game: Game, dataset: Dataset, recipe: Recipe, device: torch.device, numerics: Numerics) -> None:
+        self.recipe, self.device, self.dataset, self.numerics = recipe, device, dataset, numerics
+        self.total = recipe.images
+        self.dtype = torch.float64 if numerics.precision == "fp64" else torch.float32
+        working = torch.bfloat16 if numerics.precision == "bf16" else self.dtype
+        self.game = game.to(device=device, dtype=self.dtype).train()
+        self.flats: dict[str, Flat] = {}
+        for name, network in self.game.named_children():
+            named = {f"{name}.{key}": p for key, p in network.named_parameters()}
+            if named:
+                self.flats[name] = Flat(named, device, self.dtype, working)
+        self.moves = list(self.game.moves())
+        self.sides = {move.name: self._side(move) for move in self.moves}
+        self.averages = {name: self.flats[name].master.clone() for name in self.game.averaged if recipe.ema}
+        first_states = self.game.states()
+        self.states = {name: tensor.to(device) for name, (tensor, _) in first_states.items()}
+        self.reductions = {name: how for name, (_, how) in first_states.items()}
+        self._synchronise()
+        self.stepper: Stepper = Compiled(self.game) if numerics.compiled else Eager(self.game)
+        self.rank, self.world = collectives.rank(), collectives.world()
+        self._set_batch(recipe.batch, recipe.microbatch)
+        convolves = any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in self.game.modules())
+        self.feed = Feed(
+            dataset, batch=recipe.batch, seed=recipe.seed, device=device, rank=self.rank, world=self.world,
+            mirror=recipe.data.mirror, channels_last=convolves,
+        )  # fmt: skip
+        self.images = self.rounds = self.attempt = 0
+        self.steps = dict.fromkeys(self.sides, 0)
+        self.phase: str | None = None
+        self._first, self._batch = 0, None
+        self._sums: dict[str, torch.Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._shown: Game | None = None
+        self._enter_phase()
+
+    def _side(self, move: Move) -> Side:
+        recipe = self.recipe
+        flats = [self.flats[name] for name in move.trains if name in self.flats]
+        if not flats:
+            raise Refused(f"the move {move.name!r} trains {', '.join(move.trains)}, which have no parameters")
+        return Side(flats, recipe.optimizers.get(move.name, recipe.optimizer), recipe.clip)
+
+    def _synchronise(self) -> None:
+        distributed.broadcast(flat.master for flat in self.flats.values())
+        distributed.broadcast(self.averages.values())
+        distributed.broadcast(self.game.buffers())
+        for flat in self.flats.values():
+            flat.refresh()
+
+    def _set_batch(self, batch: int, microbatch: int | None) -> None:
+        share, rest = divmod(batch, self.world)
+        if rest:
+            raise Refused(f"batch: {batch} examples cannot be shared evenly by {self.world} ranks")
+        micro = min(microbatch or share, share)
+        if share % micro:
+            raise Refused(f"microbatch: {micro} does not divide the {share} examples of a rank's batch")
+        if micro < share and self.game.coupled:
+            raise Refused(
+                f"microbatch: this game mixes the examples of a batch, so its {share} cannot be split",
+                "Networks with batch norm, or a relativistic average loss, do so.",
+            )
+        self.share, self.micro = share, micro
+
+    # --- play --------------------------------------------------------------------------------------
+
+    def round(self) -> None:
+        """Play each move that is due, once or as often as it says, and move the averages along."""
+        before = self.images
+        shared: list[dict[str, torch.Tensor]] = [{} for _ in range(self.share // self.micro)]
+        for move in self.moves:
+            if self.rounds % move.every or (move.phase is not None and move.phase != self.phase):
+                continue
+            for repeat in range(move.steps):
+                if move.fresh or self._batch is None:
+                    self._first, self._batch = self.images, self.feed.at(self.images)
+                    self.images += self.recipe.batch
+                self._play(move, repeat, shared)
+        self.rounds += 1
+        self._average(self.images - before)
+        self._enter_phase()
+
+    def _play(self, move: Move, repeat: int, shared: list[dict[str, torch.Tensor]]) -> None:
+        assert self._batch is not None
+        side, knobs = self.sides[move.name], self.knobs()
+        prefix = move.name if repeat == 0 else f"{move.name}.{repeat}"
+        whole = len(shared) == 1
+        new: dict[str, list[torch.Tensor]] = {}
+        for i, handed in enumerate(shared):
+            start = i * self.micro
+            batch = self._batch if whole else _rows(self._batch, start, start + self.micro)
+            at = self.rank * self.share + start
+            draws = Draws(
+                self.recipe.seed, self._first, self.recipe.batch, start=at, stop=at + self.micro,
+                attempt=self.attempt, device=self.device, prefix=prefix,
+            )  # fmt: skip
+            turn = Turn(batch, draws, knobs, self.states, handed, self.steps[move.name])
+            prepared = self.game.prepare(move.name, turn)
+            if prepared:
+                turn = replace(turn, shared={**handed, **prepared})
+            result = self.stepper(move.name, turn, side.targets)
+            side.collect(result.grads, first=i == 0)
+            if whole and self.stepper.keeps_graphs:
+                handed.update(result.shared)
+            else:  # a graph kept for each microbatch would cost the memory that splitting saves
+                handed.update({k: v for k, v in result.shared.items() if not v.requires_grad})
+            for name, value in result.state.items():
+                new.setdefault(name, []).append(value.detach())
+            if self.rounds % SAMPLED_ROUNDS == 0:
+                self._note(move.name, result.terms)
+        if not whole:
+            for grad in side.grads:
+                grad /= len(shared)
+        side.reduce()
+        side.step(self._first, self.total)
+        self.steps[move.name] += 1
+        for name, values in new.items():
+            self.states[name] = self._reduced(self.reductions[name], torch.stack(values))
+
+    def _reduced(self, how: str, values: torch.Tensor) -> torch.Tensor:
+        if how == "sum":
+            return collectives.all_sum(values.sum(0))
+        return collectives.all_mean(values.mean(0)) if how == "mean" else values[-1]
+
+    def knobs(self) -> dict[str, float]:
+        """The scheduled values at the clock of the step, by name."""
+        at, recipe = self._first, self.recipe
+        out = {name: value_at(penalty.weight, at, self.total) for name, penalty in recipe.penalties.items()}
+        out["progress"] = at / self.total
+        return out
+
+    def shown_knobs(self) -> dict[str, float]:
+        """The scheduled values that a person wants to see."""
+        recipe, at = self.recipe, self._first
+        out = {f"{name}": value_at(p.weight, at, self.total) for name, p in recipe.penalties.items()}
+        for move in self.sides:
+            optimizer = recipe.optimizers.get(move, recipe.optimizer)
+            name = "lr" if not recipe.optimizers else f"lr/{move}"
+            out[name] = value_at(optimizer.lr, at, self.total)
+        if recipe.ema:
+            out["ema_half_life"] = self._half_life()
+        return out
+
+    def _half_life(self) -> float:
+        ema = self.recipe.ema
+        assert ema is not None
+        if ema.half_life is not None:
+            half = value_at(ema.half_life, self.images, self.total)
+        else:
+            half = (ema.share or 0.1) * self.total
+        return half if ema.warmup is None else min(half, ema.warmup * self.images)
+
+    def _average(self, shown: int) -> None:
+        if not self.averages:
+            return
+        half = self._half_life()
+        pull = 1.0 if half <= 0 else 1.0 - 0.5 ** (shown / half)
+        for name, average in self.averages.items():
+            average.lerp_(self.flats[name].master, pull)
+
+    def _enter_phase(self) -> None:
+        for phase in self.recipe.phases:
+            until = phase.until * self.total if phase.until <= 1 else phase.until
+            if self.images < until:
+                break
+        else:
+            return
+        if phase.name != self.phase:
+            self.phase = phase.name
+            self.game.enter(phase.name)
+
+    # --- what to look at ---------------------------------------------------------------------------
+
+    def _note(self, move: str, terms: Mapping[str, torch.Tensor]) -> None:
+        for name, value in terms.items():
+            key = f"{move}/{name}"
+            mean = value.detach().mean()
+            old = self._sums.get(key)
+            if old is None:
+                self._sums[key], self._counts[key] = mean.float().clone(), 1
+            else:
+                old += mean
+                self._counts[key] += 1
+
+    def terms(self) -> dict[str, float]:
+        """Means of the terms since the last call; the only place where the device is waited for."""
+        if not self._sums:
+            return {}
+        names = list(self._sums)
+        values = collectives.all_mean(torch.stack([self._sums[name] / self._counts[name] for name in names]))
+        self._sums, self._counts = {}, {}
+        return dict(zip(names, values.tolist(), strict=True))
+
+    def healthy(self) -> bool:
+        """Whether all weights are finite. A gradient that is not makes them so, and they never recover."""
+        sums = torch.stack([flat.master.sum() for flat in self.flats.values()])
+        return not distributed.agree(not math.isfinite(float(sums.double().sum())), self.device)
+
+    def shown(self) -> Game:
+        """The game with averaged weights, in eval mode and float32: what a sample is drawn from."""
+        if self._shown is None:
+            self._shown = copy.deepcopy(self.game).to(torch.float32).eval().requires_grad_(False)
+        with torch.no_grad():
+            mine = dict(self._shown.named_parameters())
+            for name, flat in self.flats.items():
+                for key, view in flat.views(self.averages.get(name, flat.master)).items():
+                    mine[key].copy_(view)
+            theirs = dict(self.game.named_buffers())
+            for key, buffer in self._shown.named_buffers():
+                buffer.copy_(theirs[key])
+        return self._shown
+
+    def sampler(self) -> Sampler:
+        """A sampler of the averaged weights."""
+        game, dataset = self.shown(), self.dataset
+        return Sampler(
+            game.generate, shape=dataset.shape, modality=dataset.modality, noise=self.recipe.noise,
+            classes=dataset.classes if dataset.labels is not None else None, device=self.device,
+        )  # fmt: skip
+
+    # --- state -------------------------------------------------------------------------------------
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All tensors of the training's state, by name."""
+        out: dict[str, torch.Tensor] = {}
+        for name, flat in self.flats.items():
+            out |= {f"weights.{key}": view for key, view in flat.views(flat.master).items()}
+            if name in self.averages:
+                out |= {f"average.{key}": view for key, view in flat.views(self.averages[name]).items()}
+        persistent = self.game.state_dict()
+        out |= {f"buffer.{key}": b for key, b in self.game.named_buffers() if key in persistent}
+        for move, side in self.sides.items():
+            out |= {f"optimizer.{move}.{key}": value for key, value in side.state().items()}
+        return out | {f"state.{key}": value for key, value in self.states.items()}
+
+    def clock(self) -> dict[str, Any]:
+        """The rest of the state, as plain JSON."""
+        return {"images": self.images, "rounds": self.rounds, "steps": self.steps, "attempt": self.attempt}
+
+    def load(self, tensors: Mapping[str, torch.Tensor], clock: Mapping[str, Any]) -> None:
+        """Go to the state that `tensors` and `clock` gave.
+
+        Raises:
+            Refused: tensors that are missing or of another shape.
+        """
+        self.images, self.rounds, self.attempt = clock["images"], clock["rounds"], clock["attempt"]
+        self.steps = {move: int(clock["steps"][move]) for move in self.sides}
+        self._batch, self._sums, self._counts = None, {}, {}
+        self._enter_phase()
+        try:
+            with torch.no_grad():
+                for name, flat in self.flats.items():
+                    for key, view in flat.views(flat.master).items():
+                        view.copy_(tensors[f"weights.{key}"])
+                    flat.refresh()
+                    if name in self.averages:
+                        for key, view in flat.views(self.averages[name]).items():
+                            view.copy_(tensors[f"average.{key}"])
+                for key, buffer in self.game.named_buffers():
+                    if f"buffer.{key}" in tensors:
+                        buffer.copy_(tensors[f"buffer.{key}"])
+            for move, side in self.sides.items():
+                head = f"optimizer.{move}."
+                side.load({k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)})
+            self.states = {key: tensors[f"state.{key}"].to(self.device).clone() for key in self.states}
+        except (KeyError, RuntimeError) as error:
+            raise Refused(f"the checkpoint does not fit the recipe ({error})") from None
+
+    def start_from(self, tensors: Mapping[str, torch.Tensor]) -> tuple[int, int]:
+        """Take the weights of another run wherever names and shapes agree (fine-tuning).
+
+        Returns:
+            How many parameters were taken, and how many there are.
+        """
+        taken = 0
+        with torch.no_grad():
+            for name, flat in self.flats.items():
+                views = flat.views(flat.master)
+                for key, view in views.items():
+                    given = tensors.get(f"average.{key}", tensors.get(f"weights.{key}"))
+                    if given is not None and given.shape == view.shape:
+                        view.copy_(given)
+                        taken += 1
+                if name in self.averages:
+                    self.averages[name].copy_(flat.master)
+            for key, buffer in self.game.named_buffers():
+                given = tensors.get(f"buffer.{key}")
+                if given is not None and given.shape == buffer.shape:
+                    buffer.copy_(given)
+        self._synchronise()
+        return taken, sum(len(flat.parameters) for flat in self.flats.values())
+
+    def close(self) -> None:
+        """Stop the feed's threads."""
+        self.feed.close()
+
+
+def _rows(batch: Batch, start: int, stop: int) -> Batch:
+    labels = None if batch.labels is None else batch.labels[start:stop]
+    return Batch(batch.data[start:stop], labels, {k: v[start:stop] for k, v in batch.more.items()})

@@ -1,0 +1,100 @@
+"""A run on disk → a model ready to use: averaged weights, eval mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gansmith.build import Facts, build
+from gansmith.engine import checkpoint, hardware
+from gansmith.engine.sampler import Sampler, latents
+from gansmith.errors import Refused
+from gansmith.games.game import Game
+from gansmith.recipe import Recipe
+from gansmith.run import Run
+
+
+class Model(Sampler):
+    """A trained generator, ready to use.
+
+    Attributes:
+        run: the folder that it came from.
+        recipe: by which it was trained.
+        game: its networks.
+        images: the clock of its checkpoint.
+    """
+
+    def __init__(self, run: Run, recipe: Recipe, game: Game, images: int, data: dict[str, Any], device: torch.device) -> None:
+        classes = tuple(data["classes"]) if data.get("conditional") else None
+        super().__init__(
+            game.generate, shape=tuple(data["shape"]), modality=data["modality"], noise=recipe.noise,
+            classes=classes, device=device,
+        )  # fmt: skip
+        self.run, self.recipe, self.game, self.images = run, recipe, game, images
+
+    @staticmethod
+    def latents(n: int, seed: int, size: int) -> Any:
+        """`n` latent vectors of a seed, float32 [n, size]."""
+        return latents(n, size, seed)
+
+
+def load(path: str | Path, *, checkpoint: str | int = "latest", device: str = "auto") -> Model:
+    """Load the model of a run.
+
+    Args:
+        path: the run's folder.
+        checkpoint: `latest`, `best` (by score), or the images at which it was written.
+        device: where to use it.
+
+    Raises:
+        Refused: no run, no such checkpoint, or one that is damaged.
+    """
+    run = Run(Path(path))
+    info, recipe = run.info(), run.recipe()
+    place = hardware.pick_device(device)
+    file = _file(run, str(checkpoint))
+    tensors, rest = _read(file)
+    data = info.get("data") or {}
+    shape = tuple(data.get("shape", ()))
+    game = build(recipe, Facts(shape, len(data["classes"]) if data.get("conditional") else 0))
+    put(game, tensors)
+    game = game.to(device=place, dtype=torch.float32).eval().requires_grad_(False)
+    return Model(run, recipe, game, int(rest["images"]), data, place)
+
+
+def _read(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    return checkpoint.read(file)
+
+
+def put(game: Game, tensors: dict[str, torch.Tensor]) -> None:
+    """Give a game the averaged weights of a checkpoint, and the last ones where none are averaged.
+
+    Raises:
+        Refused: tensors that do not fit.
+    """
+    try:
+        with torch.no_grad():
+            for name, parameter in game.named_parameters():
+                given = tensors.get(f"average.{name}")
+                parameter.copy_(tensors[f"weights.{name}"] if given is None else given)
+            for name, buffer in game.named_buffers():
+                if f"buffer.{name}" in tensors:
+                    buffer.copy_(tensors[f"buffer.{name}"])
+    except (KeyError, RuntimeError) as error:
+        raise Refused(f"the checkpoint does not fit the recipe ({error})") from None
+
+
+def _file(run: Run, which: str) -> Path:
+    if which == "latest":
+        return checkpoint.newest(run)
+    if which == "best":
+        _, rest = checkpoint.read(checkpoint.newest(run), prefix="\0")
+        if not rest.get("best"):
+            raise Refused(f"{run.path}: was never scored, so no checkpoint is the best", "Use the latest.")
+        return run.checkpoint_file(int(rest["best"][1]))
+    if which.isdigit() and run.checkpoint_file(int(which)).exists():
+        return run.checkpoint_file(int(which))
+    have = ", ".join(str(int(f.stem)) for f in run.checkpoints())
+    raise Refused(f"{run.path}: no checkpoint {which!r}", f"There are {have or 'none'}, and `latest` and `best`.")

@@ -1,0 +1,428 @@
+"""Train, plan and resume: what the command line calls, and a Python user too.
+
+Brings recipe, data, game and engine together; the work is done in those rooms.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import gansmith
+from gansmith import auto
+from gansmith import recipe as recipes
+from gansmith import run as runs
+from gansmith.build import Facts, build
+from gansmith.data import Dataset, open_dataset
+from gansmith.engine import checkpoint, distributed, hardware, measure
+from gansmith.engine.hardware import Numerics
+from gansmith.engine.listener import Listener
+from gansmith.engine.player import Player
+from gansmith.engine.sampler import Sampler
+from gansmith.engine.trainer import Trainer
+from gansmith.errors import Refused
+from gansmith.metrics.score import Scorer
+from gansmith.recipe import Recipe
+from gansmith.recorder import Recorder
+from gansmith.run import Run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved training that has not begun.
+
+    Attributes:
+        recipe: resolved.
+        dataset: to train on.
+        parameters: number of parameters of each network.
+        rate: images/s measured.
+        images: length.
+        memory: bytes at most in use after the trial.
+        out: the folder that will be written.
+        notes: what was chosen, and why.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    parameters: Mapping[str, int]
+    rate: float
+    images: int
+    memory: int
+    out: str | None
+    notes: Sequence[str]
+
+    @property
+    def hours(self) -> float:
+        """Expected length in hours."""
+        return self.images / self.rate / 3600
+
+    def lines(self) -> list[str]:
+        """The plan for people."""
+        data, minutes = self.dataset, self.hours * 60
+        took = f"{minutes:.1f} minutes" if minutes < 90 else f"{self.hours:.1f} hours"
+        sizes = ", ".join(f"{name} {count:,}" for name, count in self.parameters.items())
+        checkpoint_mb = 12 * sum(self.parameters.values()) / 1e6
+        return [
+            f"recipe      {self.recipe.name}",
+            f"data        {data.name}: {data.count:,} {data.modality}s of {'x'.join(map(str, data.shape))}",
+            *(f"note        {note}" for note in (*data.notes, *self.notes)),
+            f"parameters  {sizes}",
+            f"memory      {self.memory / 2**20:,.0f} MiB at most in the trial",
+            f"speed       {self.rate:,.0f} images/s, measured",
+            f"length      {self.images:,} images: about {took}",
+            f"will write  {self.out or 'nothing (no --out)'}: {self.recipe.snapshots} sample grids, checkpoints of "
+            f"about {checkpoint_mb:.0f} MB, events.jsonl, tensorboard/, report.html",
+            "",
+            recipes.dump(self.recipe).rstrip(),
+        ]
+
+
+@dataclass
+class _Ready:
+    player: Player
+    recipe: Recipe
+    dataset: Dataset
+    rate: measure.Rate
+    notes: list[str]
+
+
+def train(
+    recipe: str | Path | Recipe = "auto",
+    data: str | Dataset | None = None,
+    out: str | Path | None = None,
+    *,
+    images: int | str | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    cpu_minutes: float | None = None,
+    start_from: str | Path | None = None,
+    device: str = "auto",
+    data_root: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Run:
+    """Train a GAN, and write a run.
+
+    Args:
+        recipe: a zoo name, a YAML file, or a recipe.
+        data: catalogue name, path or hub id; or a dataset already open.
+        out: the run's folder, new or empty; by default `runs/RECIPE-DATA`.
+        images, epochs, minutes, cpu_minutes: the length, one of them; times are resolved to images once,
+            after a short measurement. None takes the recipe's.
+        start_from: a run whose weights to begin with (fine-tuning).
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        data_root: folder in which a catalogue name is looked for.
+        overrides: recipe fields by dotted name (`{"optimizer.lr": 1e-3}`).
+        listeners: told of progress, beside the recorder that writes the run.
+
+    Returns:
+        The run.
+
+    Raises:
+        Refused: anything wrong with recipe, data, folder or machine, before any work.
+        Diverged: weights became non-finite again after two roll-backs.
+    """
+    place = hardware.pick_device(device)
+    given = overrides or {}
+    fields, where = _fields(recipe, data, data_root, given)
+    path = Path(out) if out is not None else Path("runs") / _default_name(fields, where)
+    runs.refuse_existing(path)
+    with distributed.joined(place):
+        lengths = {"images": images, "epochs": epochs, "minutes": minutes, "cpu_minutes": cpu_minutes}
+        ready = _prepare(fields, where, data, place, lengths, start_from)
+        player = ready.player
+        info = _info(ready, start_from)
+        run = runs.create(path, ready.recipe, info) if distributed.is_first() else Run(path)
+        return _finish(run, ready, Trainer(player, run, [Recorder(), *listeners]), place)
+
+
+def plan(
+    recipe: str | Path | Recipe = "auto",
+    data: str | Dataset | None = None,
+    out: str | Path | None = None,
+    *,
+    images: int | str | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    cpu_minutes: float | None = None,
+    start_from: str | Path | None = None,
+    device: str = "auto",
+    data_root: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Resolve a training and measure a few steps of it, without writing anything; arguments as of `train`."""
+    place = hardware.pick_device(device)
+    fields, where = _fields(recipe, data, data_root, overrides or {})
+    if out is not None:
+        runs.refuse_existing(Path(out))
+    with distributed.joined(place):
+        lengths = {"images": images, "epochs": epochs, "minutes": minutes, "cpu_minutes": cpu_minutes}
+        ready = _prepare(fields, where, data, place, lengths, start_from)
+        player = ready.player
+        player.close()
+        return Plan(
+            ready.recipe, ready.dataset, {name: flat.size for name, flat in player.flats.items()},
+            ready.rate.images_per_second, ready.recipe.images, measure.peak_memory(place),
+            None if out is None else str(out), ready.notes,
+        )  # fmt: skip
+
+
+def resume(path: str | Path, *, device: str = "auto", listeners: Sequence[Listener] = ()) -> Run:
+    """Go on with a training exactly where it stopped.
+
+    With another torch version, thread count, device or number of ranks it goes on too, and warns that
+    it is no longer bit-exact.
+
+    Args:
+        path: the run's folder.
+        device: where to train.
+        listeners: told of progress, beside the recorder.
+
+    Raises:
+        Refused: no run, no readable checkpoint, or data that are gone or have changed.
+    """
+    run = Run(Path(path))
+    info, recipe = run.info(), run.recipe()
+    place = hardware.pick_device(device)
+    tensors, rest = checkpoint.read(checkpoint.newest(run))
+    with distributed.joined(place):
+        stored = info.get("numerics", {})
+        now = _numerics_again(stored, recipe, place)
+        hardware.apply(now)
+        dataset = _conditioned(open_dataset(recipe.data), recipe)
+        if dataset.fingerprint != info["data"]["fingerprint"]:
+            raise Refused(
+                f"{run.path}: the data are not those that it began with ({dataset.name})",
+                "Put the old data back; or begin a new training with --from.",
+            )
+        player = Player(build(recipe, _facts(dataset)), dataset, recipe, place, now)
+        player.load(tensors, rest)
+        differences = now.differs(stored)
+        note = f"no longer bit-exact: {'; '.join(differences)}" if differences else None
+        notes = [measure.hardware_note(player)] + ([note] if note else [])
+        ready = _Ready(player, recipe, dataset, measure.Rate(1.0, 1.0), notes)
+        trainer = Trainer(
+            player, run, [Recorder(), *listeners], seconds=rest["seconds"], cpu_seconds=rest["cpu_seconds"]
+        )
+        trainer.best = tuple(rest["best"]) if rest.get("best") else None
+        trainer.rollbacks = int(rest.get("rollbacks", 0))
+        if distributed.is_first():
+            run.update_info(status="running")
+        return _finish(run, ready, trainer, place, note)
+
+
+# --- the parts -------------------------------------------------------------------------------------
+
+
+def _fields(
+    recipe: str | Path | Recipe, data: str | Dataset | None, root: str | None, overrides: Mapping[str, Any]
+) -> tuple[dict[str, Any], str]:
+    if isinstance(recipe, Recipe):
+        fields, where = recipe.model_dump(mode="json", exclude_defaults=True), f"recipe {recipe.name}"
+    else:
+        fields, where = recipes.read_fields(recipe)
+    fields = recipes.merge(fields, recipes.parse_overrides(overrides))
+    named: dict[str, Any] = {"source": data} if isinstance(data, str) else {}
+    if isinstance(data, Dataset):
+        named = {"source": data.name}
+    if root is not None:
+        named["root"] = str(Path(root).resolve())
+    if named.get("source") and Path(named["source"]).exists() and not isinstance(data, Dataset):
+        named["source"] = str(Path(named["source"]).resolve())  # a resume may start in another folder
+    return recipes.merge(fields, {"data": named}), where
+
+
+def _default_name(fields: Mapping[str, Any], where: str) -> str:
+    source = Path(str(fields.get("data", {}).get("source") or "data")).stem
+    return f"{fields.get('name', 'custom')}-{source}"
+
+
+def _prepare(
+    fields: Mapping[str, Any],
+    where: str,
+    data: str | Dataset | None,
+    place: torch.device,
+    lengths: Mapping[str, Any],
+    start_from: str | Path | None,
+) -> _Ready:
+    given = [name for name, value in lengths.items() if value is not None]
+    if len(given) > 1:
+        raise Refused(f"{' and '.join(given)}: give one length, not {len(given)}")
+    draft = recipes.validate(fields, where)
+    if draft.data.source is None:
+        raise Refused(
+            "no data were named", "Give --data: a name (digits, mnist, cifar10, ring, …), a folder, .zip or .npz."
+        )
+    dataset = data if isinstance(data, Dataset) else open_dataset(draft.data)
+    notes: list[str] = []
+    if draft.rule == "auto":
+        classes = len(dataset.classes or ()) if dataset.labels is not None else 0
+        chosen, reasons = auto.choose(auto.Seen(dataset.modality, dataset.shape, dataset.count, classes))
+        own = {k: v for k, v in fields.items() if k != "rule"}
+        draft = recipes.validate(recipes.merge(chosen, own), where)
+        notes += [f"auto: {reason}" for reason in reasons]
+    dataset = _conditioned(dataset, draft)
+    draft = draft.model_copy(update={"conditional": dataset.labels is not None})
+    if lengths["images"] is not None:
+        draft = draft.model_copy(update={"images": _counted(lengths["images"])})
+    elif lengths["epochs"] is not None:
+        draft = draft.model_copy(update={"images": max(1, round(float(lengths["epochs"]) * dataset.count))})
+    numerics = hardware.decide(draft.precision, draft.compile, place, distributed_world())
+    hardware.apply(numerics)
+    player = Player(build(draft, _facts(dataset)), dataset, draft, place, numerics)
+    if start_from is not None:
+        source = Run(Path(start_from))
+        source.info()
+        taken, there = player.start_from(checkpoint.read(checkpoint.newest(source))[0])
+        if not taken:
+            raise Refused(f"{start_from}: none of its weights fit recipe {draft.name}", "Use the recipe it was made by.")
+        notes.append(f"from {start_from}: {taken} of {there} parameter tensors taken")
+    by_cpu = lengths["cpu_minutes"] is not None
+    rate = measure.choose_threads(player, by_cpu)
+    notes.append(measure.hardware_note(player))
+    timed = lengths["minutes"] if lengths["minutes"] is not None else lengths["cpu_minutes"]
+    if timed is not None:
+        speed = rate.images_per_cpu_second if by_cpu else rate.images_per_second
+        draft = draft.model_copy(update={"images": max(draft.batch, round(float(timed) * 60 * speed))})
+        unit = "processor minutes" if by_cpu else "minutes"
+        notes.append(f"{timed:g} {unit}: {draft.images:,} images at {speed:,.0f} images/s, measured")
+    player.recipe, player.total = draft, draft.images
+    rate, line = measure.choose_compilation(player, rate, draft.compile)
+    notes.append(line)
+    return _Ready(player, draft, dataset, rate, notes)
+
+
+def _counted(value: int | str) -> int:
+    try:
+        return recipes.count(value)
+    except ValueError as error:
+        raise Refused(f"images: {error}") from None
+
+
+def distributed_world() -> int:
+    """Number of ranks in this training."""
+    from gansmith import collectives
+
+    return collectives.world()
+
+
+def _conditioned(dataset: Dataset, recipe: Recipe) -> Dataset:
+    """The dataset with labels only where the networks are told of them."""
+    if recipe.conditional and dataset.labels is None:
+        raise Refused(f"{dataset.name}: has no labels, so the training cannot be conditional", "--conditional false")
+    if recipe.conditional is False:
+        return replace(dataset, labels=None)
+    return dataset
+
+
+def _facts(dataset: Dataset) -> Facts:
+    return Facts(dataset.shape, len(dataset.classes or ()) if dataset.labels is not None else 0)
+
+
+def _info(ready: _Ready, start_from: str | Path | None) -> dict[str, Any]:
+    data = ready.dataset
+    return {
+        "status": "running",
+        "gansmith": gansmith.__version__,
+        "data": {
+            "name": data.name, "modality": data.modality, "shape": list(data.shape), "count": data.count,
+            "split": data.split, "classes": list(data.classes) if data.classes else None,
+            "conditional": data.labels is not None, "fingerprint": data.fingerprint, "notes": list(data.notes),
+            "skipped": len(data.problems),
+        },
+        "parameters": {name: flat.size for name, flat in ready.player.flats.items()},
+        "numerics": ready.player.numerics.record(),
+        "notes": ready.notes,
+        "from": None if start_from is None else str(start_from),
+        "versions": _versions(),
+        "host": {"system": platform.platform(), "processor": hardware.processor(ready.player.device)},
+    }  # fmt: skip
+
+
+def _versions() -> dict[str, str]:
+    import safetensors
+
+    return {
+        "gansmith": gansmith.__version__, "python": platform.python_version(), "torch": torch.__version__,
+        "numpy": np.__version__, "safetensors": safetensors.__version__,
+    }  # fmt: skip
+
+
+def _numerics_again(stored: Mapping[str, Any], recipe: Recipe, place: torch.device) -> Numerics:
+    """The numerics that a run began with, as far as this machine has them."""
+    now = hardware.decide(recipe.precision, "off", place, distributed_world())
+    kept = {k: stored[k] for k in ("precision", "matmul", "compiled") if k in stored}
+    threads = int(stored.get("threads", now.threads))
+    if threads <= torch.get_num_threads() or place.type != "cpu":
+        kept["threads"] = threads
+    return replace(now, **kept)
+
+
+def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device, warning: str | None = None) -> Run:
+    """Play to the end, and note how it ended."""
+    player, first = ready.player, distributed.is_first()
+    if first and ready.recipe.score:
+        trainer.scores = _Scoring(run, ready.dataset, ready.recipe, place)
+    if first:
+        for note in ready.notes:
+            trainer.tell("note", note)
+        if warning:
+            trainer.tell("warning", player.images, warning)
+    status = "failed"
+    try:
+        status = trainer.train()
+    finally:
+        player.close()
+        if first and run.info_file.exists():
+            run.update_info(status=status, images=player.images, seconds=trainer.seconds()[0])
+    return run
+
+
+class _Scoring:
+    """Makes the scorer at the first snapshot: fitting its classifier takes a while, and a dry run never needs it."""
+
+    def __init__(self, run: Run, dataset: Dataset, recipe: Recipe, place: torch.device) -> None:
+        self.run, self.dataset, self.recipe, self.place = run, dataset, recipe, place
+        self.scorer: Scorer | None = None
+        self.off = False
+
+    def __call__(self, sampler: Sampler) -> Mapping[str, float]:
+        if self.off:
+            return {}
+        if self.scorer is None:
+            try:
+                self.scorer = self._make()
+            except Refused as error:
+                self.off = True
+                self.run.update_info(unscored=error.what)
+                return {}
+            self.run.update_info(score=self.scorer.card)
+        scorer = self.scorer
+        return scorer.score(lambda n, seed: sampler.decode(*_drawn(sampler, scorer, n, seed)))
+
+    def _make(self) -> Scorer:
+        data = self.recipe.data
+        # The scorer may look at labels even where the networks are not told of them.
+        train = open_dataset(data) if self.dataset.labels is None and self.dataset.classes else self.dataset
+        test = None
+        if data.split == "train":
+            try:
+                test = open_dataset(data.model_copy(update={"split": "test", "limit": None}))
+            except Refused:  # most folders know no splits
+                test = None
+        if test is not None and test.fingerprint == train.fingerprint:
+            test = None
+        return Scorer(train, test, device=self.place)
+
+
+def _drawn(sampler: Sampler, scorer: Scorer, n: int, seed: int) -> tuple[Any, Any]:
+    from gansmith.engine.sampler import latents
+
+    labels = scorer.labels(n, seed=seed) if sampler.classes is not None else None
+    return latents(n, sampler.noise, seed), labels
