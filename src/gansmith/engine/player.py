@@ -56,6 +56,10 @@ class Player:
             if named:
                 self.flats[name] = Flat(named, device, self.dtype, working)
         self.moves = list(self.game.moves())
+        for phase in [phase.name for phase in recipe.phases] or [None]:
+            if not any(move.fresh and move.phase in (None, phase) for move in self.moves):
+                where = f" of phase {phase!r}" if phase else ""
+                raise Refused(f"game {recipe.game.name}: no move{where} takes fresh examples, so its clock stands still")
         self.sides = {move.name: self._side(move) for move in self.moves}
         self.averages = {name: self.flats[name].master.clone() for name in self.game.averaged if recipe.ema}
         first_states = self.game.states()
@@ -117,9 +121,11 @@ class Player:
             if self.rounds % move.every or (move.phase is not None and move.phase != self.phase):
                 continue
             for repeat in range(move.steps):
-                if move.fresh or self._batch is None:
+                if move.fresh or self.images == 0:
                     self._first, self._batch = self.images, self.feed.at(self.images)
                     self.images += self.recipe.batch
+                elif self._batch is None:  # resumed: the batch that the last fresh move took
+                    self._batch = self.feed.at(self._first)
                 self._play(move, repeat, shared)
         self.rounds += 1
         self._average(self.images - before)
@@ -213,6 +219,8 @@ class Player:
         if phase.name != self.phase:
             self.phase = phase.name
             self.game.enter(phase.name)
+            if isinstance(self.stepper, Compiled):
+                self.stepper.traced.clear()  # a phase may change what a move does
 
     # --- what to look at ---------------------------------------------------------------------------
 
@@ -239,7 +247,7 @@ class Player:
     def healthy(self) -> bool:
         """Whether all weights are finite. A gradient that is not makes them so, and they never recover."""
         sums = torch.stack([flat.master.sum() for flat in self.flats.values()])
-        return not distributed.agree(not math.isfinite(float(sums.double().sum())), self.device)
+        return not distributed.agree(not math.isfinite(float(sums.sum())), self.device)
 
     def shown(self) -> Game:
         """The game with averaged weights, in eval mode and float32: what a sample is drawn from."""
@@ -280,7 +288,10 @@ class Player:
 
     def clock(self) -> dict[str, Any]:
         """The rest of the state, as plain JSON."""
-        return {"images": self.images, "rounds": self.rounds, "steps": self.steps, "attempt": self.attempt}
+        return {
+            "images": self.images, "first": self._first, "rounds": self.rounds, "steps": dict(self.steps),
+            "attempt": self.attempt,
+        }  # fmt: skip
 
     def load(self, tensors: Mapping[str, torch.Tensor], clock: Mapping[str, Any]) -> None:
         """Go to the state that `tensors` and `clock` gave.
@@ -289,6 +300,7 @@ class Player:
             Refused: tensors that are missing or of another shape.
         """
         self.images, self.rounds, self.attempt = clock["images"], clock["rounds"], clock["attempt"]
+        self._first = clock["first"]
         self.steps = {move: int(clock["steps"][move]) for move in self.sides}
         self._batch, self._sums, self._counts = None, {}, {}
         self._enter_phase()
