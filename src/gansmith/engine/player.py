@@ -59,7 +59,7 @@ class Player:
         for phase in [phase.name for phase in recipe.phases] or [None]:
             if not any(move.fresh and move.phase in (None, phase) for move in self.moves):
                 where = f" of phase {phase!r}" if phase else ""
-                raise Refused(f"game {recipe.game.name}: no move{where} takes fresh examples, so its clock stands still")
+                raise Refused(f"game {recipe.game.name}: no move{where} takes fresh examples, so no clock runs")
         self.sides = {move.name: self._side(move) for move in self.moves}
         self.averages = {name: self.flats[name].master.clone() for name in self.game.averaged if recipe.ema}
         first_states = self.game.states()
@@ -81,6 +81,8 @@ class Player:
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
         self._shown: Game | None = None
+        self._behind: dict[Any, frozenset[str]] = {}
+        self._handed: dict[str, frozenset[str]] = {}
         self._enter_phase()
 
     def _side(self, move: Move) -> Side:
@@ -135,7 +137,7 @@ class Player:
         assert self._batch is not None
         side, knobs = self.sides[move.name], self.knobs()
         prefix = move.name if repeat == 0 else f"{move.name}.{repeat}"
-        whole = len(shared) == 1
+        whole, result = len(shared) == 1, None
         new: dict[str, list[torch.Tensor]] = {}
         for i, handed in enumerate(shared):
             start = i * self.micro
@@ -164,9 +166,35 @@ class Player:
                 grad /= len(shared)
         side.reduce()
         side.step(self._first, self.total)
+        if result is not None and whole and self.stepper.keeps_graphs:
+            self._drop_stale(move, result.shared, shared[0])
         self.steps[move.name] += 1
         for name, values in new.items():
             self.states[name] = self._reduced(self.reductions[name], torch.stack(values))
+
+    def _drop_stale(self, move: Move, given: Mapping[str, torch.Tensor], handed: dict[str, torch.Tensor]) -> None:
+        # Weights lie in one flat tensor, so autograd does not notice that a step has changed them: a graph
+        # through what was just trained would give wrong gradients, silently.
+        for name, tensor in given.items():
+            if tensor.grad_fn is not None:
+                key = (move.name, name, self.game.variant(move.name, self.steps[move.name]))
+                if key not in self._behind:
+                    self._behind[key] = self._networks_behind(tensor)
+                self._handed[name] = self._behind[key]
+        for name in [name for name, tensor in handed.items() if tensor.grad_fn is not None]:
+            if self._handed[name] & set(move.trains):
+                del handed[name]
+
+    def _networks_behind(self, tensor: torch.Tensor) -> frozenset[str]:
+        owners = {id(p): name for name, flat in self.flats.items() for p in flat.parameters.values()}
+        found, seen, nodes = set(), set(), [tensor.grad_fn]
+        while nodes:
+            node = nodes.pop()
+            if node is not None and node not in seen:
+                seen.add(node)
+                found.add(owners.get(id(getattr(node, "variable", None)), ""))
+                nodes += [following for following, _ in node.next_functions]
+        return frozenset(found)
 
     def _reduced(self, how: str, values: torch.Tensor) -> torch.Tensor:
         if how == "sum":
@@ -177,13 +205,22 @@ class Player:
         """The scheduled values at the clock of the step, by name."""
         at, recipe = self._first, self.recipe
         out = {name: value_at(penalty.weight, at, self.total) for name, penalty in recipe.penalties.items()}
+        out |= self._probabilities()
         out["progress"] = at / self.total
         return out
+
+    def _probabilities(self) -> dict[str, float]:
+        recipe, at = self.recipe, self._first
+        return {
+            knob: value_at(recipe.augment[name].probability, at, self.total)
+            for name, knob in recipe.augment_knobs().items()
+        }
 
     def shown_knobs(self) -> dict[str, float]:
         """The scheduled values that a person wants to see."""
         recipe, at = self.recipe, self._first
         out = {f"{name}": value_at(p.weight, at, self.total) for name, p in recipe.penalties.items()}
+        out |= self._probabilities()
         for move in self.sides:
             optimizer = recipe.optimizers.get(move, recipe.optimizer)
             name = "lr" if not recipe.optimizers else f"lr/{move}"
