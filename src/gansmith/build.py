@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from gansmith.draws import mix
+from gansmith.draws import Draws, mix
 from gansmith.errors import Refused, nearest
 from gansmith.games.game import Game
-from gansmith.games.synthesis import Lazy
+from gansmith.games.synthesis import Augment, Lazy
 from gansmith.losses import adversarial, penalties
 from gansmith.recipe import Network, Part, Recipe
 
@@ -40,6 +40,10 @@ class Facts:
 
     shape: tuple[int, ...]
     classes: int = 0
+
+
+_HELPERS = ("game", "layers", "convolution", "geometry")
+"""Modules of the rooms that hold no part of their own."""
 
 
 def build(recipe: Recipe, facts: Facts) -> Game:
@@ -58,16 +62,39 @@ def build(recipe: Recipe, facts: Facts) -> Game:
             for name, part in recipe.penalties.items()
         }
         given = {**offers, **networks, "networks": networks, "loss": loss, "penalties": lazy}
+        given["augment"] = augment(recipe, offers)
         given["discriminator_steps"] = recipe.discriminator_steps
         name = recipe.game.name
-        cls = find("games", name, "".join(word.capitalize() for word in name.split("_")))
+        cls = find("games", name, _camel(name))
         return construct(cls, recipe.game.arguments, given, "game")
 
 
 def network(role: str, part: Network, offers: Mapping[str, Any]) -> nn.Module:
     """Build one network for its role (`generator` takes the module's class `Generator`)."""
-    cls = find("networks", part.network, "".join(word.capitalize() for word in role.split("_")))
+    cls = find("networks", part.network, _camel(role))
     return construct(cls, part.arguments, offers, role)
+
+
+def augment(recipe: Recipe, offers: Mapping[str, Any]) -> Augment | None:
+    """The recipe's augmentations, one after the other; each takes (examples, draws, probability)."""
+    knobs = recipe.augment_knobs()
+    parts = {
+        name: construct(find("augment", name, _camel(name)), part.arguments, offers, f"augment.{name}")
+        for name, part in recipe.augment.items()
+    }
+    if not parts:
+        return None
+
+    def apply(examples: torch.Tensor, draws: Draws, now: Mapping[str, float | torch.Tensor]) -> torch.Tensor:
+        for name, part in parts.items():
+            examples = part(examples, draws.under(f"{draws.prefix}/{name}"), now[knobs[name]])
+        return examples
+
+    return apply
+
+
+def _camel(name: str) -> str:
+    return "".join(word.capitalize() for word in name.replace("-", "_").split("_"))
 
 
 def find(room: str, name: str, default: str) -> Callable[..., Any]:
@@ -82,7 +109,7 @@ def find(room: str, name: str, default: str) -> Callable[..., Any]:
         module = _from_file(Path(stem))
     else:
         package = importlib.import_module(f"gansmith.{room}")
-        known = [m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in ("game", "layers")]
+        known = [m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in _HELPERS]
         key = stem.replace("-", "_")
         if key not in known:
             near = nearest(key, known)

@@ -117,14 +117,24 @@ def value_at(scheduled: float | Ramp, images: float, total: int) -> float:
 # --- the parts -------------------------------------------------------------------------------------
 
 
-class Part(BaseModel):
+class Open(BaseModel):
+    """Base of what also takes the arguments of a constructor; `gansmith.build` checks them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's own arguments."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Part(Open):
     """A named part and the arguments of its constructor; a bare string is the name alone.
 
     The name is a module of the room it belongs to, or `file.py:Class` of the user's own. Which
-    arguments it takes is the constructor's signature; `gansmith.build` checks them.
+    arguments it takes is the constructor's signature.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
     name: str
 
     @model_validator(mode="before")
@@ -132,16 +142,10 @@ class Part(BaseModel):
     def _from_name(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return dict(self.__pydantic_extra__ or {})
 
-
-class Network(BaseModel):
+class Network(Open):
     """A network by the name of its module in `networks/` (or `file.py:Class`), with its arguments."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
     network: str
 
     @model_validator(mode="before")
@@ -149,13 +153,8 @@ class Network(BaseModel):
     def _from_name(cls, value: object) -> object:
         return {"network": value} if isinstance(value, str) else value
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return dict(self.__pydantic_extra__ or {})
 
-
-class Penalty(BaseModel):
+class Penalty(Open):
     """A penalty's weight and laziness; other fields are the penalty's own arguments.
 
     Attributes:
@@ -163,14 +162,25 @@ class Penalty(BaseModel):
         every: apply it at each n-th step only, at n times the weight.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
     weight: Scheduled
     every: Annotated[int, Field(ge=1)] = 1
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The penalty's own arguments."""
-        return dict(self.__pydantic_extra__ or {})
+
+class Augmentation(Open):
+    """How often an augmentation is applied; other fields are its own arguments (the parts' strengths).
+
+    Attributes:
+        probability: in [0, 1], or a ramp of it.
+    """
+
+    probability: Scheduled
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Augmentation:
+        for end in _ends(self.probability):
+            if not 0 <= end <= 1:
+                raise ValueError(f"a probability must be in [0, 1], but is {end}")
+        return self
 
 
 class Optimizer(Frozen):
@@ -287,7 +297,7 @@ class Recipe(Frozen):
         noise: dimensions of the latent vector, standard normal.
         loss: the adversarial loss, with its arguments.
         penalties: by name.
-        augment: augmentations by name, with their arguments.
+        augment: augmentations of what the discriminator sees, by name, in order.
         optimizer: both sides'; `optimizers` overrides it for one move, by the move's name.
         discriminator_steps: discriminator moves for each generator move.
         batch: examples a step, over all ranks.
@@ -320,7 +330,7 @@ class Recipe(Frozen):
     noise: Annotated[int, Field(ge=1, le=65536)] = 64
     loss: Part = Part(name="nonsaturating")
     penalties: dict[str, Penalty] = {}
-    augment: dict[str, dict[str, Any]] = {}
+    augment: dict[str, Augmentation] = {}
     optimizer: Optimizer = Optimizer()
     optimizers: dict[str, Optimizer] = {}
     discriminator_steps: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -343,6 +353,10 @@ class Recipe(Frozen):
         """The networks by the name that the game calls them."""
         usual = {"generator": self.generator, "discriminator": self.discriminator}
         return {**{k: v for k, v in usual.items() if v is not None}, **self.networks}
+
+    def augment_knobs(self) -> dict[str, str]:
+        """The knob that holds each augmentation's probability: `augment`, or `augment/{name}` of several."""
+        return {name: "augment" if len(self.augment) == 1 else f"augment/{name}" for name in self.augment}
 
 
 # --- load, override, save --------------------------------------------------------------------------
@@ -383,11 +397,7 @@ def parse_overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def validate(fields: Mapping[str, Any], where: str) -> Recipe:
-    """Build a recipe of a plain mapping.
-
-    Raises:
-        Refused: with the field, its value and what would be right, one line for the first wrong field.
-    """
+    """Build a recipe of a plain mapping, or refuse with the first wrong field and what would be right."""
     version = fields.get("schema_version", SCHEMA)
     if not isinstance(version, int) or version > SCHEMA:
         raise Refused(

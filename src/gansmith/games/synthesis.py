@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from gansmith.draws import use
+from gansmith.draws import Draws, use
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.losses.penalties import Penalty
 from gansmith.networks.layers import couples, run
+
+Augment = Callable[[torch.Tensor, Draws, Mapping[str, float | torch.Tensor]], torch.Tensor]
+"""Examples [B, …], draws and knobs → augmented examples [B, …], differentiable twice."""
 
 
 class Lazy(NamedTuple):
@@ -37,6 +40,8 @@ class Synthesis(Game):
             real logits of the discriminator's step.
         joint_pass: real and fake examples go through the discriminator as one batch; None does so
             where it treats examples one by one.
+        augment: what the discriminator sees real and fake examples through, in both moves; penalties
+            differentiate with respect to the examples themselves, through it (Huang et al., 2024).
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Synthesis(Game):
         discriminator_steps: int = 1,
         shared_fakes: bool = True,
         joint_pass: bool | None = None,
+        augment: Augment | None = None,
     ) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
@@ -59,6 +65,7 @@ class Synthesis(Game):
         self.shared_fakes = shared_fakes and discriminator_steps == 1
         self.coupled = couples(generator) or couples(discriminator) or loss.coupled
         self.joint_pass = not couples(discriminator) if joint_pass is None else joint_pass
+        self.augment = augment
 
     def moves(self) -> Sequence[Move]:
         """The discriminator's move, so many times, and then the generator's."""
@@ -92,16 +99,18 @@ class Synthesis(Game):
         return Outcome(terms, shared=shared, watched={"on_real": on_real.detach(), "on_fake": on_fake.detach()})
 
     def generator_loss(self, turn: Turn) -> Outcome:
-        """The adversarial loss of fakes that the discriminator judges anew."""
+        """The adversarial loss of fakes that the discriminator judges anew, augmented anew."""
         fake = turn.shared["fake"] if "fake" in turn.shared else self.fakes(turn)
         labels = turn.batch.labels
-        on_fake = run(self.discriminator, fake, labels, logits=True)
+        on_fake = run(self.discriminator, self._seen(turn, fake, "fake"), labels, logits=True)
+        # Logits on real examples that the discriminator's step has left hold as they are: they are of reals
+        # that were augmented by the same probability, and independently of these fakes, as fresh ones would be.
         on_real = turn.shared.get("on_real")
         if on_real is None:
             on_real = torch.zeros_like(on_fake)
             if self.loss.relativistic:
                 with torch.no_grad():
-                    on_real = run(self.discriminator, turn.batch.data, labels, logits=True)
+                    on_real = run(self.discriminator, self._seen(turn, turn.batch.data, "real"), labels, logits=True)
         return Outcome({"adversarial": self.loss.generator(on_real, on_fake)})
 
     def _judge(
@@ -115,31 +124,40 @@ class Synthesis(Game):
         if self.joint_pass and len(on_ends) != 1:
             both = torch.cat([real.to(fake.dtype), fake])
             doubled = None if labels is None else torch.cat([labels, labels])
-            logits, slope = self._slope(both, doubled, bool(on_ends))
+            logits, slope = self._slope(turn, both, doubled, bool(on_ends), "real", "fake")
             on_real, on_fake = logits.chunk(2)
             slopes = dict(zip(("real", "fake"), slope.chunk(2), strict=True)) if on_ends else {}
         else:  # one end alone is cheaper by itself: the other needs no second derivative
-            on_real, slope_real = self._slope(real, labels, "real" in on_ends)
-            on_fake, slope_fake = self._slope(fake, labels, "fake" in on_ends)
+            on_real, slope_real = self._slope(turn, real, labels, "real" in on_ends, "real")
+            on_fake, slope_fake = self._slope(turn, fake, labels, "fake" in on_ends, "fake")
             slopes = {"real": slope_real, "fake": slope_fake}
         for name, place in at.items():
             if isinstance(place, str):
                 gradients[name] = slopes[place]
             else:
                 points = place(real, fake.to(real.dtype), turn.draws)
-                gradients[name] = self._slope(points, labels, True)[1]
+                gradients[name] = self._slope(turn, points, labels, True, name)[1]
         return on_real, on_fake, gradients
 
     def _slope(
-        self, points: torch.Tensor, labels: torch.Tensor | None, wanted: bool
+        self, turn: Turn, points: torch.Tensor, labels: torch.Tensor | None, wanted: bool, *ends: str
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits at points, and their gradient there, differentiable once more, where it is wanted."""
         if not wanted:
-            return run(self.discriminator, points, labels, logits=True), points
+            return run(self.discriminator, self._seen(turn, points, *ends), labels, logits=True), points
         points = points.detach().requires_grad_()
-        logits = run(self.discriminator, points, labels, logits=True)
+        logits = run(self.discriminator, self._seen(turn, points, *ends), labels, logits=True)
         (slope,) = torch.autograd.grad(logits.sum(), points, create_graph=True)
         return logits, slope
+
+    def _seen(self, turn: Turn, points: torch.Tensor, *ends: str) -> torch.Tensor:
+        """What the discriminator sees of points: each end (an equal part of them) augmented by draws of its own."""
+        if self.augment is None:
+            return points
+        parts = zip(ends, points.chunk(len(ends)), strict=True)
+        draws = turn.draws
+        seen = [self.augment(part, draws.under(f"{draws.prefix}/augment {end}"), turn.knobs) for end, part in parts]
+        return torch.cat(seen) if len(seen) > 1 else seen[0]
 
     def generate(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Fakes of noise."""
