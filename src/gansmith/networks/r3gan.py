@@ -65,14 +65,24 @@ class Resample(nn.Module):
         return upsample(x) if self.up else downsample(x)
 
 
-def _layout(shape: Sequence[int], widths: Sequence[int], patch: int) -> tuple[int, tuple[int, int]]:
+def _grid(shape: Sequence[int], patch: int) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise ValueError(f"r3gan makes images, not examples of shape {tuple(shape)}")
-    grid = (shape[0], math.ceil(shape[1] / patch), math.ceil(shape[2] / patch))
-    most, _ = stages(grid)
+    return shape[0], math.ceil(shape[1] / patch), math.ceil(shape[2] / patch)
+
+
+def _paper_widths(shape: Sequence[int], patch: int) -> list[int]:
+    """768 channels up to 32 pixels, three doublings from 4; 384, 192, 96 and so on beyond."""
+    number, _ = stages(_grid(shape, patch))
+    return [768 >> max(i - 3, 0) for i in range(number + 1)]
+
+
+def _layout(shape: Sequence[int], widths: Sequence[int], patch: int) -> tuple[int, tuple[int, int]]:
+    grid = _grid(shape, patch)
+    most, _ = stages(grid, 2)
     number = len(widths) - 1
     if number > most:
-        least = 4 * patch << number
+        least = 2 * patch << number
         raise ValueError(f"{len(widths)} widths need images of {least} pixels a side or more, not {tuple(shape)}")
     return number, (math.ceil(grid[1] / 2**number), math.ceil(grid[2] / 2**number))
 
@@ -84,6 +94,12 @@ def _each(value: int | Sequence[int], widths: Sequence[int]) -> list[int]:
     return values
 
 
+def _groups(cardinality: int | Sequence[int] | None, widths: Sequence[int]) -> list[int]:
+    if cardinality is None:
+        return [math.gcd(width, width // 8) if width >= 8 else 1 for width in widths]
+    return _each(cardinality, widths)
+
+
 class Generator(nn.Module):
     """Noise → image; a class's embedding joins the noise.
 
@@ -91,9 +107,10 @@ class Generator(nn.Module):
         shape: (C, H, W).
         noise: dimensions of the latent vector.
         classes: number of classes; 0 is unconditional.
-        widths: channels at each resolution, coarsest first; each doubles the resolution of the last.
+        widths: channels at each resolution, coarsest first; each doubles the resolution of the last. None
+            is the paper's rule: 768 up to 32 pixels, halved at each doubling beyond.
         blocks: residual blocks at each resolution (a number, or one for each).
-        cardinality: groups of their middle convolutions, likewise.
+        cardinality: groups of their middle convolutions, likewise; None is an eighth of the widths.
         expansion: factor of their inner channels.
         embedding: dimensions of a class's embedding.
         patch: side of the patches that the last layer writes; 1 is the paper's.
@@ -105,9 +122,9 @@ class Generator(nn.Module):
         shape: Sequence[int],
         noise: int,
         classes: int = 0,
-        widths: Sequence[int] = (768, 768, 768, 768),
+        widths: Sequence[int] | None = None,
         blocks: int | Sequence[int] = 2,
-        cardinality: int | Sequence[int] = 96,
+        cardinality: int | Sequence[int] | None = None,
         expansion: int = 2,
         embedding: int = 64,
         patch: int = 1,
@@ -115,8 +132,9 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.classes, self.patch = tuple(shape), classes, patch
+        widths = _paper_widths(shape, patch) if widths is None else widths
         number, self.base = _layout(shape, widths, patch)
-        counts, groups = _each(blocks, widths), _each(cardinality, widths)
+        counts, groups = _each(blocks, widths), _groups(cardinality, widths)
         if classes:
             self.embedding = _scaled(nn.Linear(classes, embedding, bias=False))
             noise += embedding
@@ -155,9 +173,9 @@ class Discriminator(nn.Module):
     Args:
         shape: (C, H, W).
         classes: number of classes; 0 is unconditional.
-        widths: channels at each resolution, coarsest first, as the generator's.
+        widths: channels at each resolution, coarsest first, as the generator's; None likewise.
         blocks: residual blocks at each resolution (a number, or one for each).
-        cardinality: groups of their middle convolutions, likewise.
+        cardinality: groups of their middle convolutions, likewise; None is an eighth of the widths.
         expansion: factor of their inner channels.
         features: dimensions in which a class's embedding is compared; None is the coarsest width.
         patch: side of the patches that the first layer reads; 1 is the paper's.
@@ -168,9 +186,9 @@ class Discriminator(nn.Module):
         self,
         shape: Sequence[int],
         classes: int = 0,
-        widths: Sequence[int] = (768, 768, 768, 768),
+        widths: Sequence[int] | None = None,
         blocks: int | Sequence[int] = 2,
-        cardinality: int | Sequence[int] = 96,
+        cardinality: int | Sequence[int] | None = None,
         expansion: int = 2,
         features: int | None = None,
         patch: int = 1,
@@ -178,9 +196,10 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.classes, self.patch = classes, patch
+        widths = _paper_widths(shape, patch) if widths is None else widths
         number, base = _layout(shape, widths, patch)
         self.padded = ((base[0] << number) * patch, (base[1] << number) * patch)
-        counts, groups = _each(blocks, widths), _each(cardinality, widths)
+        counts, groups = _each(blocks, widths), _groups(cardinality, widths)
         self.first = _scaled(Conv2d(shape[0] * patch**2, widths[-1], 1, bias=False))
         layers: list[nn.Module] = []
         for i in reversed(range(number + 1)):
