@@ -69,20 +69,20 @@ def main() -> None:
     """Kill, resume, compare, and print the table."""
     parser = flags(__doc__)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--recipe", default="r3gan")
+    parser.add_argument("--recipe", default="auto")
     parser.add_argument("--data", default="digits")
     parser.add_argument("--images", type=int, default=60_000)
-    parser.add_argument("--snapshots", type=int, default=100, help="checkpoints over the training")
+    parser.add_argument("--every", type=int, default=1000, help="images between checkpoints")
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     parser.add_argument("extra", nargs="*", help="further arguments of `gansmith train`, after --")
     args = parser.parse_args()
     if args.quick:
-        args.kills, args.images, args.snapshots = 3, 6000, 10
+        args.kills, args.images, args.every = 3, 6000, 500
     draw = random.Random(args.seed)
     folder = Path(tempfile.mkdtemp(prefix="gansmith-kill-"))
     log = folder / "log"
     common = ["train", args.recipe, "--data", args.data, "--data-root", str(args.data_root), "--images",
-              str(args.images), "--snapshots", str(args.snapshots), "--seed", "7", *args.extra]  # fmt: skip
+              str(args.images), "--checkpoint-every", str(args.every), "--seed", "7", *args.extra]  # fmt: skip
     life = finish([*common, "--out", str(folder / "whole")], log)
     whole = last(folder / "whole")
     kills = early = resumed = trainings = 0

@@ -69,7 +69,7 @@ def auto(order: dict[str, Any]) -> dict[str, Any]:
         return sampler.decode(z, labels.astype(np.int64) if sampler.classes else None)
 
     watch = Watch()
-    overrides = {"seed": order["seed"], "snapshots": order["snapshots"]}
+    overrides = {"seed": order["seed"], "snapshots": order["snapshots"], "score": False}
     if not order["conditional"]:
         overrides["conditional"] = False
     began = time.process_time()
@@ -143,17 +143,18 @@ class Judge:
     """Classifiers of different seeds, each with its reference and its floor."""
 
     def __init__(self, root: Path) -> None:
-        import tutorial
+        from gansmith.data import open_dataset
+        from gansmith.metrics import Moments, Scorer, frechet_of
+        from gansmith.recipe import Data
 
-        from gansmith.metrics import Moments, fit_domain, frechet_of
-
-        images, labels = tutorial.read_mnist(root, "train")
-        test, wanted = tutorial.read_mnist(root, "test")
-        images, test = images[:, None], test[:, None]
+        train, held = (open_dataset(Data(source="mnist", root=str(root), split=split)) for split in ("train", "test"))
+        images, test = train.array, held.array
+        assert images is not None
+        assert test is not None
         self.extractors, self.references, self.floors, self.spreads = [], [], [], []
         order = np.random.default_rng(0).permutation(len(images))
         for seed in CLASSIFIERS:
-            fitted = fit_domain(images, labels, test=(test, wanted), seed=seed, say=print)
+            fitted: Any = Scorer(train, held, seed=seed, say=print).extractor
             if fitted.accuracy < 0.99:
                 raise SystemExit(f"the classifier of seed {seed} is only {fitted.accuracy:.2%} accurate")
             reference = Moments().update(fitted.features(test)).compute()

@@ -57,8 +57,12 @@ def test_reproducible_and_without_side_effects():
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_float32_matmul_precision() == route
     torch.manual_seed(6)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
     with torch.inference_mode():
         again = fit_domain(images, labels, seed=1, cache=False)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(threads)
     assert one.checksum == again.checksum
     assert one.checksum != fit_domain(images, labels, seed=2, cache=False).checksum
     np.testing.assert_array_equal(one.features(images), again.features(images))

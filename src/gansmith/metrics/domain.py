@@ -7,7 +7,8 @@ what matters in it. A Fréchet distance in these features is called by the data 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from gansmith.errors import Refused
 from gansmith.metrics import stored
 from gansmith.metrics.extractor import as_tensor, exact_float32
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same data and seed would give another classifier."""
 
 BATCH, EPOCHS, LEAST_STEPS, PEAK_LR = 128, 10, 1500, 2e-3
@@ -197,7 +198,9 @@ def _new(shape: tuple[int, ...], classes: int, seed: int) -> DomainClassifier:
 def _fit(
     network: DomainClassifier, images: Examples, labels: NDArray[np.int64], seed: int, device: torch.device
 ) -> None:
-    with torch.inference_mode(False), torch.enable_grad(), exact_float32():
+    # On one thread: how many there are would change the sums, and so the classifier; and several that wait for
+    # each other on a busy machine take longer than one.
+    with _one_thread(device), torch.inference_mode(False), torch.enable_grad(), exact_float32():
         data = as_tensor(images).to(device)
         wanted = torch.from_numpy(np.asarray(labels, dtype=np.int64)).to(device)
         network.to(device).train()
@@ -218,6 +221,17 @@ def _fit(
                 loss.backward()
                 optimizer.step()
                 schedule.step()
+
+
+@contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _has_fast_bf16(device: torch.device) -> bool:
