@@ -8,6 +8,7 @@ uninterrupted one draws. Lies below networks and games, since dropout draws as w
 from __future__ import annotations
 
 import math
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,9 +39,17 @@ def _word(purpose: str) -> int:
     return zlib.crc32(data) << 32 | zlib.adler32(data)
 
 
-@lru_cache(maxsize=8)
+_LOCAL = threading.local()
+
+
 def _generator(device: torch.device) -> torch.Generator:
-    return torch.Generator(device)
+    # One a thread: two trainings in one process would otherwise draw from each other's.
+    held: dict[torch.device, torch.Generator] | None = getattr(_LOCAL, "held", None)
+    if held is None:
+        held = _LOCAL.held = {}
+    if device not in held:
+        held[device] = torch.Generator(device)
+    return held[device]
 
 
 class Draws:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gansmith.build import Facts, build
 from gansmith.engine import checkpoint, hardware
@@ -26,18 +30,32 @@ class Model(Sampler):
         images: the clock of its checkpoint.
     """
 
-    def __init__(self, run: Run, recipe: Recipe, game: Game, images: int, data: dict[str, Any], device: torch.device) -> None:
+    def __init__(
+        self,
+        run: Run,
+        recipe: Recipe,
+        game: Game,
+        rest: Mapping[str, Any],
+        data: Mapping[str, Any],
+        device: torch.device,
+    ) -> None:
         classes = tuple(data["classes"]) if data.get("conditional") else None
         super().__init__(
             game.generate, shape=tuple(data["shape"]), modality=data["modality"], noise=recipe.noise,
             classes=classes, device=device,
         )  # fmt: skip
-        self.run, self.recipe, self.game, self.images = run, recipe, game, images
+        self.run, self.recipe, self.game, self.images = run, recipe, game, int(rest["images"])
+        self.matmul = str(rest["numerics"]["matmul"])
 
-    @staticmethod
-    def latents(n: int, seed: int, size: int) -> Any:
-        """`n` latent vectors of a seed, float32 [n, size]."""
-        return latents(n, size, seed)
+    def latents(self, n: int, seed: int = 0) -> NDArray[np.float32]:
+        """`n` latent vectors of a seed, float32 [n, noise]; the first k of n are those of k."""
+        return latents(n, self.noise, seed)
+
+    def decode(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> NDArray[Any]:
+        """As `Sampler.decode`, by the matmul route that the run was trained with: so samples are those of its grids."""
+        with hardware.borrowed():
+            torch.set_float32_matmul_precision(self.matmul)
+            return super().decode(z, labels, batch)
 
 
 def load(path: str | Path, *, checkpoint: str | int = "latest", device: str = "auto") -> Model:
@@ -49,23 +67,19 @@ def load(path: str | Path, *, checkpoint: str | int = "latest", device: str = "a
         device: where to use it.
 
     Raises:
-        Refused: no run, no such checkpoint, or one that is damaged.
+        Refused: no run, no such checkpoint, or one that is damaged. (Where the latest is, the one before it is
+            taken, with a Python warning.)
     """
     run = Run(Path(path))
     info, recipe = run.info(), run.recipe()
     place = hardware.pick_device(device)
-    file = _file(run, str(checkpoint))
-    tensors, rest = _read(file)
-    data = info.get("data") or {}
+    tensors, rest = _read(run, str(checkpoint))
+    data: dict[str, Any] = info.get("data") or {}
     shape = tuple(data.get("shape", ()))
     game = build(recipe, Facts(shape, len(data["classes"]) if data.get("conditional") else 0))
     put(game, tensors)
     game = game.to(device=place, dtype=torch.float32).eval().requires_grad_(False)
-    return Model(run, recipe, game, int(rest["images"]), data, place)
-
-
-def _read(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    return checkpoint.read(file)
+    return Model(run, recipe, game, rest, data, place)
 
 
 def put(game: Game, tensors: dict[str, torch.Tensor]) -> None:
@@ -86,15 +100,17 @@ def put(game: Game, tensors: dict[str, torch.Tensor]) -> None:
         raise Refused(f"the checkpoint does not fit the recipe ({error})") from None
 
 
-def _file(run: Run, which: str) -> Path:
-    if which == "latest":
-        return checkpoint.newest(run)
-    if which == "best":
-        _, rest = checkpoint.read(checkpoint.newest(run), prefix="\0")
-        if not rest.get("best"):
+def _read(run: Run, which: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    if which in ("latest", "best"):
+        newest = checkpoint.newest(run)
+        for text in newest.warnings():
+            warnings.warn(text, stacklevel=3)
+        if which == "latest":
+            return newest.tensors, newest.rest
+        if not newest.rest.get("best"):
             raise Refused(f"{run.path}: was never scored, so no checkpoint is the best", "Use the latest.")
-        return run.checkpoint_file(int(rest["best"][1]))
+        return checkpoint.read(run.checkpoint_file(int(newest.rest["best"][1])))
     if which.isdigit() and run.checkpoint_file(int(which)).exists():
-        return run.checkpoint_file(int(which))
+        return checkpoint.read(run.checkpoint_file(int(which)))
     have = ", ".join(str(int(f.stem)) for f in run.checkpoints())
     raise Refused(f"{run.path}: no checkpoint {which!r}", f"There are {have or 'none'}, and `latest` and `best`.")

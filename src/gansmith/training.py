@@ -5,6 +5,7 @@ Brings recipe, data, game and engine together; the work is done in those rooms.
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from gansmith import recipe as recipes
 from gansmith import run as runs
 from gansmith.build import Facts, build
 from gansmith.data import Dataset, open_dataset
+from gansmith.data.scan import digest, fingerprint
 from gansmith.engine import checkpoint, distributed, hardware, measure
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
@@ -88,6 +90,8 @@ class _Ready:
     player: Player
     recipe: Recipe
     dataset: Dataset
+    known: Dataset
+    """The same with the labels that the networks may not be told of."""
     rate: measure.Rate
     notes: list[str]
 
@@ -133,7 +137,7 @@ def train(
     fields, where = _fields(recipe, data, data_root, given)
     path = Path(out) if out is not None else Path("runs") / _default_name(fields, where)
     runs.refuse_existing(path)
-    with distributed.joined(place):
+    with distributed.joined(place), hardware.borrowed():
         lengths = {"images": images, "epochs": epochs, "minutes": minutes, "cpu_minutes": cpu_minutes}
         ready = _prepare(fields, where, data, place, lengths, start_from)
         player = ready.player
@@ -161,7 +165,7 @@ def plan(
     fields, where = _fields(recipe, data, data_root, overrides or {})
     if out is not None:
         runs.refuse_existing(Path(out))
-    with distributed.joined(place):
+    with distributed.joined(place), hardware.borrowed():
         lengths = {"images": images, "epochs": epochs, "minutes": minutes, "cpu_minutes": cpu_minutes}
         ready = _prepare(fields, where, data, place, lengths, start_from)
         player = ready.player
@@ -173,7 +177,9 @@ def plan(
         )  # fmt: skip
 
 
-def resume(path: str | Path, *, device: str = "auto", listeners: Sequence[Listener] = ()) -> Run:
+def resume(
+    path: str | Path, *, data: Dataset | None = None, device: str = "auto", listeners: Sequence[Listener] = ()
+) -> Run:
     """Go on with a training exactly where it stopped.
 
     With another torch version, thread count, device or number of ranks it goes on too, and warns that
@@ -181,6 +187,7 @@ def resume(path: str | Path, *, device: str = "auto", listeners: Sequence[Listen
 
     Args:
         path: the run's folder.
+        data: the dataset, where the training was given one that it cannot open by itself.
         device: where to train.
         listeners: told of progress, beside the recorder.
 
@@ -190,31 +197,44 @@ def resume(path: str | Path, *, device: str = "auto", listeners: Sequence[Listen
     run = Run(Path(path))
     info, recipe = run.info(), run.recipe()
     place = hardware.pick_device(device)
-    tensors, rest = checkpoint.read(checkpoint.newest(run))
-    with distributed.joined(place):
+    newest = None if _never_saved(run, info) else checkpoint.newest(run)
+    with distributed.joined(place), hardware.borrowed():
         stored = info.get("numerics", {})
         now = _numerics_again(stored, recipe, place)
         hardware.apply(now)
-        dataset = _conditioned(open_dataset(recipe.data), recipe)
+        known = open_dataset(recipe.data) if data is None else _checked(data)
+        dataset = _conditioned(known, recipe)
         if dataset.fingerprint != info["data"]["fingerprint"]:
             raise Refused(
                 f"{run.path}: the data are not those that it began with ({dataset.name})",
                 "Put the old data back; or begin a new training with --from.",
             )
         player = Player(build(recipe, _facts(dataset)), dataset, recipe, place, now)
-        player.load(tensors, rest)
-        differences = now.differs(stored)
-        note = f"no longer bit-exact: {'; '.join(differences)}" if differences else None
-        notes = [measure.hardware_note(player)] + ([note] if note else [])
-        ready = _Ready(player, recipe, dataset, measure.Rate(1.0, 1.0), notes)
+        if newest is not None:
+            player.load(newest.tensors, newest.rest)
+        notes = [measure.hardware_note(player)]
+        if stored.get("compiled"):
+            notes.append(measure.choose_compilation(player, measure.trial(player), "on")[1])
+        differences = player.numerics.differs(stored)
+        warnings = newest.warnings() if newest is not None else []
+        if differences:
+            warnings.append(f"no longer bit-exact: {'; '.join(differences)}")
+        rest = newest.rest if newest is not None else {}
         trainer = Trainer(
-            player, run, [Recorder(), *listeners], seconds=rest["seconds"], cpu_seconds=rest["cpu_seconds"]
-        )
+            player, run, [Recorder(), *listeners], seconds=rest.get("seconds", 0.0),
+            cpu_seconds=rest.get("cpu_seconds", 0.0), warnings=warnings,
+        )  # fmt: skip
         trainer.best = tuple(rest["best"]) if rest.get("best") else None
         trainer.rollbacks = int(rest.get("rollbacks", 0))
         if distributed.is_first():
+            checkpoint.put_aside(run, newest.damaged if newest is not None else [])
             run.update_info(status="running")
-        return _finish(run, ready, trainer, place, note)
+        return _finish(run, _Ready(player, recipe, dataset, known, measure.Rate(1.0, 1.0), notes), trainer, place)
+
+
+def _never_saved(run: Run, info: Mapping[str, Any]) -> bool:
+    """Whether a training was stopped before its first checkpoint, and all that it began with is known."""
+    return not run.checkpoints() and info.get("from") is None
 
 
 # --- the parts -------------------------------------------------------------------------------------
@@ -254,12 +274,15 @@ def _prepare(
     given = [name for name, value in lengths.items() if value is not None]
     if len(given) > 1:
         raise Refused(f"{' and '.join(given)}: give one length, not {len(given)}")
+    for name in given:
+        if name != "images" and not 0 < float(lengths[name]) < math.inf:
+            raise Refused(f"{name}: expected a number above zero, not {lengths[name]!r}")
     draft = recipes.validate(fields, where)
     if draft.data.source is None:
         raise Refused(
             "no data were named", "Give --data: a name (digits, mnist, cifar10, ring, …), a folder, .zip or .npz."
         )
-    dataset = data if isinstance(data, Dataset) else open_dataset(draft.data)
+    dataset = known = _checked(data) if isinstance(data, Dataset) else open_dataset(draft.data)
     notes: list[str] = []
     if draft.rule == "auto":
         classes = len(dataset.classes or ()) if dataset.labels is not None else 0
@@ -273,15 +296,17 @@ def _prepare(
         draft = draft.model_copy(update={"images": _counted(lengths["images"])})
     elif lengths["epochs"] is not None:
         draft = draft.model_copy(update={"images": max(1, round(float(lengths["epochs"]) * dataset.count))})
-    numerics = hardware.decide(draft.precision, draft.compile, place, distributed_world())
+    numerics = hardware.decide(draft.precision, "off", place, distributed_world())
     hardware.apply(numerics)
     player = Player(build(draft, _facts(dataset)), dataset, draft, place, numerics)
     if start_from is not None:
         source = Run(Path(start_from))
         source.info()
-        taken, there = player.start_from(checkpoint.read(checkpoint.newest(source))[0])
+        taken, there = player.start_from(checkpoint.newest(source).tensors)
         if not taken:
-            raise Refused(f"{start_from}: none of its weights fit recipe {draft.name}", "Use the recipe it was made by.")
+            raise Refused(
+                f"{start_from}: none of its weights fit recipe {draft.name}", "Use the recipe it was made by."
+            )
         notes.append(f"from {start_from}: {taken} of {there} parameter tensors taken")
     by_cpu = lengths["cpu_minutes"] is not None
     rate = measure.choose_threads(player, by_cpu)
@@ -295,7 +320,7 @@ def _prepare(
     player.recipe, player.total = draft, draft.images
     rate, line = measure.choose_compilation(player, rate, draft.compile)
     notes.append(line)
-    return _Ready(player, draft, dataset, rate, notes)
+    return _Ready(player, draft, dataset, known, rate, notes)
 
 
 def _counted(value: int | str) -> int:
@@ -310,6 +335,31 @@ def distributed_world() -> int:
     from gansmith import collectives
 
     return collectives.world()
+
+
+def _checked(dataset: Dataset) -> Dataset:
+    """A dataset that a Python user made: its array is what it says, and what it leaves out is filled in.
+
+    Raises:
+        Refused: where it is not.
+    """
+    array, labels = dataset.array, dataset.labels
+    if array is not None:
+        wanted = np.uint8 if dataset.modality == "image" else np.float32
+        if array.shape != (dataset.count, *dataset.shape) or array.dtype != wanted:
+            raise Refused(
+                f"{dataset.name}: its array is {array.dtype} {list(array.shape)}, but {dataset.count} "
+                f"{dataset.modality}s of {list(dataset.shape)} are {np.dtype(wanted)}"
+            )
+    if labels is not None:
+        classes = dataset.classes or tuple(str(i) for i in range(int(labels.max()) + 1))
+        if labels.shape != (dataset.count,) or labels.min() < 0 or labels.max() >= len(classes):
+            raise Refused(f"{dataset.name}: its labels must be {dataset.count} numbers from 0 to {len(classes) - 1}")
+        dataset = replace(dataset, labels=labels.astype(np.int64), classes=classes)
+    if array is not None and not dataset.fingerprint:
+        held = fingerprint(dataset.shape, (digest(one) for one in array), dataset.labels)
+        dataset = replace(dataset, fingerprint=held)
+    return dataset
 
 
 def _conditioned(dataset: Dataset, recipe: Recipe) -> Dataset:
@@ -357,26 +407,29 @@ def _versions() -> dict[str, str]:
 def _numerics_again(stored: Mapping[str, Any], recipe: Recipe, place: torch.device) -> Numerics:
     """The numerics that a run began with, as far as this machine has them."""
     now = hardware.decide(recipe.precision, "off", place, distributed_world())
-    kept = {k: stored[k] for k in ("precision", "matmul", "compiled") if k in stored}
+    kept = {k: stored[k] for k in ("precision", "matmul") if k in stored}
+    if kept.get("matmul") == "medium" and hardware.probe(place).medium_error > hardware.ACCURATE:
+        del kept["matmul"]  # on this processor it means bf16
     threads = int(stored.get("threads", now.threads))
     if threads <= torch.get_num_threads() or place.type != "cpu":
         kept["threads"] = threads
     return replace(now, **kept)
 
 
-def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device, warning: str | None = None) -> Run:
+def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> Run:
     """Play to the end, and note how it ended."""
     player, first = ready.player, distributed.is_first()
     if first and ready.recipe.score:
-        trainer.scores = _Scoring(run, ready.dataset, ready.recipe, place)
+        trainer.scores = _Scoring(run, ready.known, ready.recipe, place)
     if first:
         for note in ready.notes:
             trainer.tell("note", note)
-        if warning:
-            trainer.tell("warning", player.images, warning)
     status = "failed"
     try:
         status = trainer.train()
+    except KeyboardInterrupt:  # the second Ctrl-C: what was saved last stands
+        status = "interrupted"
+        raise
     finally:
         player.close()
         if first and run.info_file.exists():
@@ -408,12 +461,13 @@ class _Scoring:
 
     def _make(self) -> Scorer:
         data = self.recipe.data
-        # The scorer may look at labels even where the networks are not told of them.
-        train = open_dataset(data) if self.dataset.labels is None and self.dataset.classes else self.dataset
+        train = self.dataset  # labels and all: the scorer may look where the networks may not
         test = None
         if data.split == "train":
             try:
-                test = open_dataset(data.model_copy(update={"split": "test", "limit": None}))
+                # A Python user's own dataset may bear the name of another: only that one's test split is meant.
+                if open_dataset(data).fingerprint == train.fingerprint:
+                    test = open_dataset(data.model_copy(update={"split": "test", "limit": None}))
             except Refused:  # most folders know no splits
                 test = None
         if test is not None and test.fingerprint == train.fingerprint:

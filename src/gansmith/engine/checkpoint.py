@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,6 +19,26 @@ SCHEMA = 1
 """Version of the checkpoint's layout."""
 
 
+class Newest(NamedTuple):
+    """The newest good checkpoint of a run.
+
+    Attributes:
+        path: its file.
+        tensors: by name.
+        rest: the clock and all else.
+        damaged: newer files that could not be read, and why.
+    """
+
+    path: Path
+    tensors: dict[str, torch.Tensor]
+    rest: dict[str, Any]
+    damaged: list[tuple[Path, str]]
+
+    def warnings(self) -> list[str]:
+        """One line for each newer file that was passed over."""
+        return [f"{reason}; the one of image {self.rest['images']:,} is used" for _, reason in self.damaged]
+
+
 def save(path: Path, tensors: Mapping[str, torch.Tensor], rest: Mapping[str, Any]) -> None:
     """Write a checkpoint; a kill at any instant leaves it whole or absent.
 
@@ -25,7 +46,7 @@ def save(path: Path, tensors: Mapping[str, torch.Tensor], rest: Mapping[str, Any
         Refused: where the disk is full or cannot be written.
     """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    text = json.dumps({"schema_version": SCHEMA, **rest})
+    text = json.dumps({"schema_version": SCHEMA, **rest, "crc32": _crc32(plain)})
 
     def write(temporary: Path) -> None:
         try:
@@ -38,7 +59,7 @@ def save(path: Path, tensors: Mapping[str, torch.Tensor], rest: Mapping[str, Any
 
 
 def read(path: Path, prefix: str = "", device: str = "cpu") -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors whose names begin with `prefix`, and the rest.
+    """The tensors whose names begin with `prefix`, and the rest; read whole, its checksum is verified.
 
     Raises:
         Refused: a damaged file, or one of a newer gansmith.
@@ -54,24 +75,43 @@ def read(path: Path, prefix: str = "", device: str = "cpu") -> tuple[dict[str, t
     version = rest.get("schema_version")
     if not isinstance(version, int) or version > SCHEMA:
         raise Refused(f"{path}: schema version {version!r}; this gansmith reads up to {SCHEMA}")
+    if not prefix and _crc32(tensors) != rest.get("crc32"):
+        raise Refused(f"{path}: damaged (its checksum does not fit)")
     return tensors, rest
 
 
-def newest(run: Run) -> Path:
-    """The newest checkpoint of a run that can be read whole.
+def _crc32(tensors: Mapping[str, torch.Tensor]) -> int:
+    # Safetensors finds a file that is cut short, but not a byte that has changed.
+    sum_ = 0
+    for name in sorted(tensors):
+        flat = tensors[name].cpu().contiguous().reshape(-1).view(torch.uint8)
+        sum_ = zlib.crc32(flat.numpy().data, zlib.crc32(name.encode(), sum_))
+    return sum_
+
+
+def newest(run: Run) -> Newest:
+    """Read the newest checkpoint of a run that is whole.
 
     Raises:
         Refused: where there is none.
     """
-    problems: list[str] = []
+    damaged: list[tuple[Path, str]] = []
     for path in reversed(run.checkpoints()):
         try:
-            read(path, prefix="\0")
+            tensors, rest = read(path)
         except Refused as error:
-            problems.append(error.what)
+            damaged.append((path, error.what))
         else:
-            return path
-    raise Refused(problems[0] if problems else f"{run.path}: has no checkpoint yet", "Start the training again.")
+            return Newest(path, tensors, rest, damaged)
+    raise Refused(damaged[0][1] if damaged else f"{run.path}: has no checkpoint yet", "Start the training again.")
+
+
+def put_aside(run: Run, damaged: list[tuple[Path, str]]) -> None:
+    """Rename damaged checkpoints, so that they do not count as kept ones; clear what a kill left half-written."""
+    for path, _ in damaged:
+        path.replace(path.with_suffix(".damaged"))
+    for temporary in [*run.path.glob(".*.tmp"), *run.path.glob("*/.*.tmp")]:
+        temporary.unlink(missing_ok=True)
 
 
 def prune(run: Run, keep: int, best: int | None) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -73,7 +74,8 @@ class Probe:
     def lines(self) -> list[str]:
         """For people."""
         return [
-            f"float32 matmul route: {self.matmul} ({self.matmul_gain:.2f}x; `medium` is off by {self.medium_error:.0e})",
+            f"float32 matmul route: {self.matmul} "
+            f"({self.matmul_gain:.2f}x; `medium` is off by {self.medium_error:.0e})",
             f"bf16 convolutions: {self.bf16_gain:.1f}x the speed of float32",
         ]
 
@@ -171,6 +173,18 @@ def decide(precision: str, compile_: str, device: torch.device, world: int) -> N
         device.type, precision, found.matmul, torch.get_num_threads(), compile_ == "on",
         torch.__version__, world, processor(device),
     )  # fmt: skip
+
+
+@contextmanager
+def borrowed() -> Iterator[None]:
+    """Put back, afterwards, the settings of torch that hold for the whole process: they are the caller's."""
+    threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(matmul)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
 
 
 def apply(numerics: Numerics) -> None:

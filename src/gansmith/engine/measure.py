@@ -20,6 +20,10 @@ LONG = 1800.0
 """Seconds of training from which a trial of compilation, which costs up to a minute on a CPU, can pay."""
 
 
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+"""What torch's allocators say on Linux's CPUs, on Windows', and on devices."""
+
+
 @dataclass(frozen=True)
 class Rate:
     """What a trial came to.
@@ -37,7 +41,8 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a GPU or a CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY)
 
 
 def trial(player: Player, seconds: float = TRIAL_SECONDS) -> Rate:
@@ -48,7 +53,6 @@ def trial(player: Player, seconds: float = TRIAL_SECONDS) -> Rate:
     """
     tensors = {key: value.detach().clone() for key, value in player.tensors().items()}
     clock = player.clock()
-    clock["steps"] = dict(player.steps)
     try:
         _rounds(player, 2)
         wall, cpu, images, done = time.perf_counter(), time.process_time(), player.images, 0
@@ -60,10 +64,11 @@ def trial(player: Player, seconds: float = TRIAL_SECONDS) -> Rate:
                 break
         spent, spent_cpu = time.perf_counter() - wall, time.process_time() - cpu
         shown = player.images - images
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-        raise explain_memory(player, lambda: player.load(tensors, clock)) from None
+    except Exception as error:
+        if out_of_memory(error):
+            raise explain_memory(player, lambda: player.load(tensors, clock)) from None
+        player.load(tensors, clock)  # a compiler may fail half-way through a round
+        raise
     player.load(tensors, clock)
     rate = distributed.share(shown / spent, player.device)
     return Rate(rate, shown / max(spent_cpu, 1e-9))
@@ -79,6 +84,9 @@ def _rounds(player: Player, n: int) -> None:
 def explain_memory(player: Player, restore: Callable[[], None]) -> Refused:
     """Find out which share of the batch fits at a time, and say so."""
     failed, player_micro = player.micro, player.micro
+    what = f"out of memory on {player.device}: a batch of {failed} does not fit"
+    if player.world > 1:  # the other ranks would not join in a trial
+        return Refused(what, "Give a smaller --batch" + ("." if player.game.coupled else ", or a --microbatch."))
     fits = None
     while player_micro > 1 and not player.game.coupled:
         player_micro //= 2
@@ -96,7 +104,6 @@ def explain_memory(player: Player, restore: Callable[[], None]) -> Refused:
         else:
             fits = player_micro
             break
-    what = f"out of memory on {player.device}: a batch of {failed} does not fit"
     if fits is not None:
         return Refused(what, f"{fits} at a time fit, with the same result: --microbatch {fits} (or --batch {fits}).")
     remedy = "Give a smaller --batch" + ("." if player.game.coupled else ", or narrower networks: not even 1 fits.")

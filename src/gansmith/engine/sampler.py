@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,9 +58,9 @@ class Sampler:
         return np.full(n, index, dtype=np.int64)
 
     @torch.inference_mode()
-    def decode(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> NDArray:
+    def decode(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> NDArray[Any]:
         """Examples of latents [n, noise]: uint8 [n, C, H, W] of images, float32 [n, *shape] otherwise."""
-        out: list[NDArray] = []
+        out: list[NDArray[Any]] = []
         for at in range(0, len(z), batch):
             noise = torch.from_numpy(np.ascontiguousarray(z[at : at + batch])).to(self.device)
             wanted = None if labels is None else torch.from_numpy(labels[at : at + batch]).to(self.device)
@@ -69,9 +70,7 @@ class Sampler:
             out.append(made.contiguous().cpu().numpy())
         return np.concatenate(out) if out else np.zeros((0, *self.shape), np.uint8)
 
-    def sample(
-        self, n: int, *, seed: int = 0, label: int | str | None = None, truncation: float = 1.0
-    ) -> NDArray:
+    def sample(self, n: int, *, seed: int = 0, label: int | str | None = None, truncation: float = 1.0) -> NDArray[Any]:
         """Draw samples.
 
         Args:

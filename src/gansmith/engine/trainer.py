@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
@@ -33,7 +35,9 @@ class Diverged(GansmithError):
 class Scores(Protocol):
     """Scores a sampler; lower is better."""
 
-    def __call__(self, sampler: Sampler) -> Mapping[str, float]: ...
+    def __call__(self, sampler: Sampler) -> Mapping[str, float]:
+        """Scores by metric's name; the first one decides."""
+        ...
 
 
 class Trainer:
@@ -45,6 +49,7 @@ class Trainer:
         listeners: whom to tell.
         scores: scores each snapshot, or None.
         seconds, cpu_seconds: spent by earlier sessions.
+        warnings: what listeners are told once the training has begun.
     """
 
     def __init__(
@@ -55,11 +60,12 @@ class Trainer:
         scores: Scores | None = None,
         seconds: float = 0.0,
         cpu_seconds: float = 0.0,
+        warnings: Sequence[str] = (),
     ) -> None:
         self.player, self.run = player, run
         self.first = player.rank == 0
         self.listeners = list(listeners) if self.first else []
-        self.scores = scores
+        self.scores, self.warnings = scores, warnings
         self.best: tuple[float, int] | None = None
         self.rollbacks = 0
         self._seconds, self._cpu = seconds, cpu_seconds
@@ -91,18 +97,21 @@ class Trainer:
         """
         player = self.player
         self.tell("begin", self.run, player.recipe, player.dataset, player.images)
-        reason = "failed"
+        for text in self.warnings:
+            self.tell("warning", player.images, text)
         try:
             with self._interruptible():
                 if player.images == 0 or self.run is None or not self.run.checkpoints():
                     self.save()
                 reason = self._play_on()
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            raise explain_memory(player, self._restore) from None
-        finally:
-            self.tell("end", player.images, reason)
+        except BaseException as error:
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            for listener in self.listeners:
+                # What went wrong first is what the user must hear, not that the disk is full for the report too.
+                with contextlib.suppress(GansmithError, OSError):
+                    listener.end(player.images, reason)
+            raise
+        self.tell("end", player.images, reason)
         return reason
 
     def _play_on(self) -> str:
@@ -112,9 +121,10 @@ class Trainer:
         last_save, last_look, last_images = time.perf_counter(), time.perf_counter(), player.images
         rounds, look_every = 0, 1
         while player.images < player.total:
-            player.round()
+            before = player.images
+            self._round()
             rounds += 1
-            snapshot = self._due(player.images)
+            snapshot = bisect_right(self._snapshots, player.images) > bisect_right(self._snapshots, before)
             wanted = next_save is not None and player.images >= next_save
             if not (snapshot or wanted) and rounds < look_every:
                 continue
@@ -131,7 +141,7 @@ class Trainer:
             look_every = max(1, int(distributed.share(ahead, player.device)))
             last_look, last_images, rounds = now, player.images, 0
             stop = distributed.agree(self._stop, player.device)
-            if snapshot and not stop and self._snapshot():
+            if snapshot and self._snapshot():
                 self.save()
                 return "converged"
             timely = distributed.agree(now - last_save > CHECKPOINT_SECONDS, player.device)
@@ -139,16 +149,17 @@ class Trainer:
                 self.save()
                 last_save = time.perf_counter()
                 next_save = player.images + every if every else None
-            if stop:
+            if stop and player.images < player.total:
                 return "interrupted"
         return "done"
 
-    def _due(self, images: int) -> bool:
-        before = images - self.player.recipe.batch * self._a_round()
-        return any(before < at <= images for at in self._snapshots)
-
-    def _a_round(self) -> int:
-        return sum(move.steps for move in self.player.moves if move.fresh) or 1
+    def _round(self) -> None:
+        try:
+            self.player.round()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise explain_memory(self.player, self._restore) from None
 
     def _report(self, rate: float) -> None:
         player = self.player
@@ -166,16 +177,22 @@ class Trainer:
         player, patience = self.player, self.player.recipe.patience
         converged = False
         if self.first:
-            sampler = player.sampler()
-            self.tell("snapshot", player.images, sampler)
-            scores = self.scores(sampler) if self.scores else {}
+            try:
+                sampler = player.sampler()
+                self.tell("snapshot", player.images, sampler)
+                scores = self.scores(sampler) if self.scores else {}
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                self.scores, scores = None, {}
+                self.tell("warning", player.images, "out of memory at a snapshot: no scores from here on")
             if scores:
                 self.tell("score", player.images, scores)
                 value = next(iter(scores.values()))
-                if self.best is None or value < self.best[0]:
+                if math.isfinite(value) and (self.best is None or value < self.best[0]):
                     self.best = (value, player.images)
-                converged = patience is not None and player.images - self.best[1] >= patience
-                converged = converged and player.images < player.total
+                if patience is not None and self.best is not None and player.images < player.total:
+                    converged = player.images - self.best[1] >= patience
         return distributed.agree(converged, player.device)
 
     # --- safety ------------------------------------------------------------------------------------
@@ -214,7 +231,7 @@ class Trainer:
         }  # fmt: skip
         tensors = player.tensors()
         if self.run is None:
-            self._memory = ({k: v.detach().clone() for k, v in tensors.items()}, rest | {"steps": dict(player.steps)})
+            self._memory = ({k: v.detach().clone() for k, v in tensors.items()}, rest)
         elif self.first:
             checkpoint.save(self.run.checkpoint_file(player.images), tensors, rest)
             checkpoint.prune(self.run, KEPT, self.best[1] if self.best else None)
@@ -225,7 +242,10 @@ class Trainer:
         elif self.run is not None:
             if self.player.world > 1:
                 torch.distributed.barrier()
-            self.player.load(*checkpoint.read(checkpoint.newest(self.run)))
+            newest = checkpoint.newest(self.run)
+            for text in newest.warnings():
+                self.tell("warning", newest.rest["images"], text)
+            self.player.load(newest.tensors, newest.rest)
         else:
             raise Refused("there is no state to go back to")
 
@@ -251,7 +271,7 @@ class _Signals:
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self.old.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.trainer._stop:
