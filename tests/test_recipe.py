@@ -1,0 +1,276 @@
+"""Every shipped recipe loads; overrides, ramps and messages; what is dumped is what is loaded."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gansmith import recipe as recipes
+from gansmith.errors import Refused
+from gansmith.recipe import Ema, Ramp, Recipe, count, dump, load, merge, parse_overrides, validate, zoo_names
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_every_shipped_recipe_loads_and_comes_back_from_its_dump(name: str):
+    recipe = load(name)
+    assert recipe.name == name
+    assert recipe.summary.strip()
+    assert validate(yaml.safe_load(dump(recipe)), "dump") == recipe
+    if recipe.rule is None:
+        assert recipe.paper is not None
+        assert recipe.generator is not None
+        assert recipe.deviations
+
+
+def test_a_dump_is_loaded_from_a_file(tmp_path: Any):
+    recipe = load("r3gan-cifar10", {"batch": 96})
+    path = tmp_path / "mine.yaml"
+    path.write_text(dump(recipe), encoding="utf-8")
+    assert load(path) == recipe
+
+
+# --- R3GAN's presets, from the numbers of its authors ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "gamma", "augment", "half_life", "over", "conditional"),
+    [
+        ("r3gan-cifar10", 512, (0.05, 0.005), 0.55, 5e6, 20_000_000, True),
+        ("r3gan-ffhq64", 256, (2.0, 0.2), 0.3, 5e5, 20_000_000, False),
+        ("r3gan-ffhq256", 256, (150.0, 15.0), 0.3, 5e5, 20_000_000, False),
+        ("r3gan-imagenet32", 4096, (0.5, 0.05), 0.5, 5e7, 200_000_000, True),
+        ("r3gan-imagenet64", 4096, (1.0, 0.1), 0.4, 5e7, 200_000_000, True),
+    ],
+)
+def test_presets_of_r3gan(
+    name: str,
+    batch: int,
+    gamma: tuple[float, float],
+    augment: float,
+    half_life: float,
+    over: int,
+    conditional: bool,
+):
+    recipe = load(name)
+    expected = Ramp(start=gamma[0], end=gamma[1], over=over)
+    assert recipe.penalties["r1"].weight == recipe.penalties["r2"].weight == expected
+    assert recipe.penalties["r1"].every == 1
+    assert recipe.augment["ada"].probability == Ramp(start=0.0, end=augment, over=over)
+    assert recipe.optimizer.lr == Ramp(start=2e-4, end=5e-5, over=over)
+    assert recipe.optimizer.betas == (0.0, Ramp(start=0.9, end=0.99, over=over))
+    assert recipe.ema == Ema(half_life=Ramp(start=0.0, end=half_life, over=over), warmup=None)
+    assert recipe.batch == batch
+    assert recipe.conditional is conditional
+    assert recipe.noise == 64
+    assert recipe.game.arguments == {"shared_fakes": False}
+    assert recipe.images >= over
+
+
+# --- numbers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2M", 2_000_000), ("60k", 60_000), ("1.5m", 1_500_000), ("20_000", 20_000), ("1e6", 1_000_000), (7, 7),
+     ("3G", 3 * 10**9), ("2b", 2 * 10**9), ("1,000", 1000)],
+)  # fmt: skip
+def test_count(text: object, value: int):
+    assert count(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "many", "-5", "0", 0, None, True, "2MM", "1e99", float("nan"), float("inf"), "0.2"])
+def test_count_refuses(text: object):
+    with pytest.raises(ValueError, match="number of images"):
+        count(text)
+
+
+@given(st.integers(1, 10**15))
+def test_count_of_whole_numbers(n: int):
+    assert count(n) == count(str(n)) == count(f"{n:,}") == count(f"{n:_}") == n
+
+
+@given(st.integers(1, 10**5), st.sampled_from(["", "k", "K", "M", "G"]))
+def test_count_with_a_unit(n: int, unit: str):
+    assert count(f"{n}{unit}") == n * {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}[unit]
+
+
+@given(st.one_of(st.text(max_size=8), st.floats(), st.booleans(), st.none()))
+def test_count_gives_a_number_or_says_what_it_wants(value: object):
+    try:
+        assert 1 <= count(value) <= 10**15
+    except ValueError as error:
+        assert "number of images" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("ramp", "images", "value"),
+    [
+        (Ramp(start=1, end=0), 50, 0.5),
+        (Ramp(start=1, end=0), 25, 0.5 + math.cos(math.pi / 4) / 2),
+        (Ramp(start=2, end=4, shape="linear"), 25, 2.5),
+        (Ramp(start=1, end=100, shape="exponential"), 50, 10),
+        (Ramp(start=1, end=0, shape="linear", hold=0.5), 50, 1),
+        (Ramp(start=1, end=0, shape="linear", hold=0.5), 75, 0.5),
+        (Ramp(start=1, end=0, shape="linear", over=10), 5, 0.5),
+        (Ramp(start=1, end=0, shape="linear", over=10), 99, 0),
+    ],
+)
+def test_ramps(ramp: Ramp, images: int, value: float):
+    assert ramp.at(images, 100) == pytest.approx(value)
+    assert recipes.value_at(ramp, images, 100) == ramp.at(images, 100)
+
+
+# --- overrides -------------------------------------------------------------------------------------
+
+
+def test_overrides_reach_any_field():
+    flags = {
+        "optimizer.lr": "1e-3", "images": "60k", "penalties.r1.weight": 2, "generator.width": "32",
+        "optimizer.betas": "[0.5, 0.9]", "data.mirror": "true", "compile": "off", "ema": "null",
+    }  # fmt: skip
+    recipe = load("dcgan", flags)
+    assert recipe.optimizer.lr == 1e-3
+    assert recipe.optimizer.betas == (0.5, 0.9)
+    assert recipe.images == 60_000
+    assert recipe.penalties["r1"].weight == 2
+    assert recipe.generator is not None
+    assert recipe.generator.arguments == {"width": 32}
+    assert recipe.data.mirror
+    assert recipe.compile == "off"
+    assert recipe.ema is None
+
+
+def test_overrides_keep_what_they_do_not_name():
+    recipe = load("r3gan-cifar10", {"augment.ada.cutout": 0})
+    assert recipe.augment["ada"].arguments == {"cutout": 0}
+    assert recipe.augment["ada"].probability == Ramp(start=0.0, end=0.55, over=20_000_000)
+
+
+def test_another_part_takes_none_of_the_old_ones_arguments():
+    recipe = load("gan", {"generator": {"network": "dcgan"}})
+    assert recipe.generator is not None
+    assert recipe.generator.arguments == {}
+
+
+def test_hyphens_and_underscores_are_one():
+    fields = merge({"discriminator-steps": 2}, {"penalties": {"gradient-penalty": {"weight": 10}}})
+    assert fields == {"discriminator_steps": 2, "penalties": {"gradient_penalty": {"weight": 10}}}
+
+
+_LEAVES = st.one_of(st.integers(), st.booleans(), st.none(), st.lists(st.integers(), max_size=2))
+_TREES = st.recursive(
+    st.dictionaries(st.sampled_from("abcd"), _LEAVES, max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abcd"), st.one_of(_LEAVES, inner), max_size=3),
+    max_leaves=8,
+)
+
+
+@given(_TREES, _TREES)
+def test_merge_is_idempotent_and_changes_neither(base: dict[str, Any], over: dict[str, Any]):
+    before = yaml.safe_dump([base, over])
+    once = merge(base, over)
+    assert merge(once, over) == once
+    assert merge(base, {}) == base
+    assert merge({}, over) == over
+    assert yaml.safe_dump([base, over]) == before
+
+
+_SCHEDULED = st.one_of(
+    st.floats(1e-6, 1e3),
+    st.builds(
+        lambda a, b, shape, over, hold: {"start": a, "end": b, "shape": shape, "over": over, "hold": hold},
+        st.floats(1e-6, 1e3), st.floats(1e-6, 1e3), st.sampled_from(["cosine", "linear", "exponential"]),
+        st.one_of(st.none(), st.integers(1, 10**9)), st.floats(0, 0.9),
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=50)
+@given(
+    lr=_SCHEDULED, weight=_SCHEDULED, batch=st.integers(1, 4096), images=st.integers(1, 10**9),
+    half_life=_SCHEDULED, seed=st.integers(0, 2**63 - 1), width=st.integers(1, 512),
+)  # fmt: skip
+def test_a_recipe_comes_back_from_its_dump(
+    lr: object, weight: object, batch: int, images: int, half_life: object, seed: int, width: int
+):
+    recipe = validate(
+        {
+            "name": "mine", "optimizer": {"lr": lr}, "penalties": {"r1": {"weight": weight, "every": 2}},
+            "batch": batch, "images": images, "ema": {"half_life": half_life, "warmup": None}, "seed": seed,
+            "generator": {"network": "dcgan", "width": width},
+        },
+        "test",
+    )  # fmt: skip
+    assert validate(yaml.safe_load(dump(recipe)), "dump") == recipe
+
+
+# --- refusals --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"optimiser": {}}, "optimiser: no such field; did you mean 'optimizer'?"),
+        ({"optimizer": {"beta": 1}}, "optimizer.beta: no such field; did you mean 'betas'?"),
+        ({"batch": 0}, "batch: Input should be greater than or equal to 1, not 0"),
+        ({"batch": "many"}, "batch"),
+        ({"images": "soon"}, "images: expected a number of images such as 60000, 60k or 2M, not 'soon'"),
+        ({"optimizer": {"lr": -1}}, "lr must not be negative, but is -1"),
+        ({"optimizer": {"betas": [0, 1]}}, "betas must be in [0, 1), but one is 1"),
+        ({"penalties": {"r1": {}}}, "penalties.r1.weight: Field required"),
+        ({"penalties": {"r1": {"weight": {"start": 0, "end": 1, "shape": "exponential"}}}}, "above zero"),
+        ({"ema": {"half_life": 5, "share": 0.1}}, "not both"),
+        ({"precision": "fp8"}, "precision"),
+        ({"augment": {"ada": {"probability": 1.5}}}, "a probability must be in [0, 1], but is 1.5"),
+        ({"augment": {"ada": {}}}, "augment.ada.probability: Field required"),
+        ({"noise": float("nan")}, "noise"),
+        ({"optimizer": {"lr": float("inf")}}, "optimizer.lr"),
+        ({"schema_version": 99}, "schema version is 99; this gansmith reads up to 1"),
+    ],
+)
+def test_a_wrong_field_is_named(fields: dict[str, Any], said: str):
+    with pytest.raises(Refused) as caught:
+        validate(fields, "mine.yaml")
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("mine.yaml: ")
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest():
+    with pytest.raises(Refused, match="did you mean 'r3gan-small'"):
+        load("r3gan-smal")
+    with pytest.raises(Refused, match="no recipe is called 'zzzz'"):
+        load("zzzz")
+
+
+def test_files_that_are_no_recipe_are_refused(tmp_path: Any):
+    with pytest.raises(Refused, match="missing.yaml"):
+        load(tmp_path / "missing.yaml")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("batch: [1,\nimages: }", encoding="utf-8")
+    with pytest.raises(Refused, match=r"line 2: not valid YAML"):
+        load(bad)
+    bad.write_text("- just\n- a list\n", encoding="utf-8")
+    with pytest.raises(Refused, match="a mapping of fields"):
+        load(bad)
+    bad.write_text("!!python/object/apply:os.system ['true']", encoding="utf-8")
+    with pytest.raises(Refused):
+        load(bad)
+
+
+def test_an_override_that_cannot_be_read_is_refused():
+    with pytest.raises(Refused, match=r"--optimizer.lr: cannot read"):
+        parse_overrides({"optimizer.lr": "[1,"})
+
+
+def test_knobs_of_augmentations():
+    one = validate({"augment": {"ada": {"probability": 0.5}}}, "x")
+    two = validate({"augment": {"ada": {"probability": 0.5}, "mine.py:Noise": {"probability": 1}}}, "x")
+    assert one.augment_knobs() == {"ada": "augment"}
+    assert two.augment_knobs() == {"ada": "augment/ada", "mine.py:Noise": "augment/mine.py:Noise"}
+    assert Recipe().augment_knobs() == {}
