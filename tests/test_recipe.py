@@ -249,7 +249,7 @@ def test_an_unknown_recipe_is_refused_with_the_nearest():
 
 
 def test_files_that_are_no_recipe_are_refused(tmp_path: Any):
-    with pytest.raises(Refused, match="missing.yaml"):
+    with pytest.raises(Refused, match=r"missing\.yaml"):
         load(tmp_path / "missing.yaml")
     bad = tmp_path / "bad.yaml"
     bad.write_text("batch: [1,\nimages: }", encoding="utf-8")

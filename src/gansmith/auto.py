@@ -68,7 +68,7 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
 
 def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     side = min(seen.shape[1:])
-    reasons = []
+    reasons: list[str] = []
     network: dict[str, Any]
     if side <= 40:
         # Up to 40 pixels one grid of patches is enough, and by far the fastest.
@@ -82,7 +82,7 @@ def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
         widths = [max(256 >> max(i - 1, 0), 64) for i in range(stages + 1)]
         network = {"network": "r3gan", "widths": widths, "blocks": 1, "expansion": 2, "cardinality": 4, "patch": patch}
         network["basis"] = "linear"
-        reasons.append(f"{side} pixels a side: {stages + 1} resolutions of {widths} channels on {patch}x{patch} patches")
+        reasons.append(f"{side} pixels a side: {stages + 1} sizes of {widths} channels on patches of {patch}x{patch}")
     gamma = 0.5 * (side / 28) ** 2 * (seen.shape[0] / 1)
     batch = 64 if seen.count >= 1000 else 32
     fields = {

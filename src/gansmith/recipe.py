@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -367,19 +367,29 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
     Keys may be written with hyphens or underscores.
     """
-    out = {key.replace("-", "_"): merge(value, {}) if isinstance(value, Mapping) else value for key, value in base.items()}
+    out = {key.replace("-", "_"): _copied(value) for key, value in base.items()}
     for raw, value in over.items():
         key = raw.replace("-", "_")
-        old = out.get(key)
-        if isinstance(old, str) and isinstance(value, Mapping) and not {"name", "network"} & set(value):
+        old, new = out.get(key), _mapping(value)
+        if isinstance(old, str) and new is not None and not {"name", "network"} & set(new):
             old = {"network" if key in ("generator", "discriminator") else "name": old}
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            renamed = any(k in value and value[k] != old.get(k) for k in ("network", "name"))
-            scheduled = "start" in value and "end" in value
-            out[key] = merge(value, {}) if renamed or scheduled else merge(old, value)
-        else:
-            out[key] = merge(value, {}) if isinstance(value, Mapping) else value
+        before = _mapping(old)
+        if before is None or new is None:
+            out[key] = _copied(value)
+            continue
+        renamed = any(k in new and new[k] != before.get(k) for k in ("network", "name"))
+        scheduled = "start" in new and "end" in new
+        out[key] = merge(new, {}) if renamed or scheduled else merge(before, new)
     return out
+
+
+def _mapping(value: Any) -> Mapping[str, Any] | None:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None
+
+
+def _copied(value: Any) -> Any:
+    nested = _mapping(value)
+    return value if nested is None else merge(nested, {})
 
 
 def parse_overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -472,14 +482,15 @@ def read_fields(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
             "`gansmith zoo` lists them; a file of your own ends in .yaml",
         )
     try:
-        fields = yaml.safe_load(text)
+        fields: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise Refused(f"{where}{line}: not valid YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
-    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
+    found = _mapping(fields)
+    if found is None or not all(isinstance(key, str) for key in cast("Mapping[object, Any]", found)):
         raise Refused(f"{where}: a recipe is a mapping of fields to values")
-    return fields, where
+    return dict(found), where
 
 
 def load(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:

@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gansmith import recipe as recipes
 from gansmith.errors import Refused
@@ -81,7 +81,8 @@ def _sync_folder(folder: Path) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> Refused:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Refused(f"{path}: the disk is full", "Free some space, then `gansmith resume` goes on from the last save.")
+        remedy = "Free some space, then `gansmith resume` goes on from the last save."
+        return Refused(f"{path}: the disk is full", remedy)
     return Refused(f"{path}: cannot be written ({error.strerror or error})")
 
 
@@ -89,6 +90,11 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON file atomically."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(path, lambda p: _fill(p, text))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """JSON that should be an object, or an empty one where it is not."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _fill(path: Path, text: str) -> None:
@@ -103,30 +109,37 @@ class Run:
 
     @property
     def info_file(self) -> Path:
+        """Status, versions, host and facts of the data."""
         return self.path / "run.json"
 
     @property
     def recipe_file(self) -> Path:
+        """The resolved recipe."""
         return self.path / "recipe.yaml"
 
     @property
     def events_file(self) -> Path:
+        """One JSON object a line."""
         return self.path / "events.jsonl"
 
     @property
     def report_file(self) -> Path:
+        """The page written at the end."""
         return self.path / "report.html"
 
     @property
     def samples_folder(self) -> Path:
+        """Sample grids."""
         return self.path / "samples"
 
     @property
     def tensorboard_folder(self) -> Path:
+        """Event files for TensorBoard."""
         return self.path / "tensorboard"
 
     @property
     def checkpoint_folder(self) -> Path:
+        """Checkpoints."""
         return self.path / "checkpoints"
 
     def checkpoint_file(self, images: int) -> Path:
@@ -152,12 +165,12 @@ class Run:
             Refused: where it is damaged or of a newer gansmith.
         """
         try:
-            info = json.loads(self.info_file.read_text(encoding="utf-8"))
+            info: Any = json.loads(self.info_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise Refused(f"{self.path}: not a run (it has no run.json)", "`gansmith runs` lists runs.") from None
         except (OSError, ValueError):
             raise Refused(f"{self.info_file}: damaged, or not readable") from None
-        version = info.get("schema_version") if isinstance(info, dict) else None
+        version = _mapping(info).get("schema_version")
         if not isinstance(version, int) or version > SCHEMA:
             raise Refused(f"{self.info_file}: schema version {version!r}; this gansmith reads up to {SCHEMA}")
         while version < SCHEMA:
@@ -184,10 +197,10 @@ class Run:
         with open(self.events_file, encoding="utf-8") as file:
             for line in file:
                 try:
-                    event = json.loads(line)
+                    event = _mapping(json.loads(line))
                 except ValueError:
                     continue
-                if isinstance(event, dict) and (kind is None or event.get("event") == kind):
+                if event and (kind is None or event.get("event") == kind):
                     yield event
 
     def truncate_events(self, images: int) -> None:

@@ -44,7 +44,9 @@ class Stepper(Protocol):
 
     keeps_graphs: bool
 
-    def __call__(self, move: str, turn: Turn, targets: Sequence[torch.Tensor]) -> Result: ...
+    def __call__(self, move: str, turn: Turn, targets: Sequence[torch.Tensor]) -> Result:
+        """Play the move, and give the gradients of its mean loss with respect to the targets."""
+        ...
 
 
 def loss_of(outcome: Outcome) -> torch.Tensor:

@@ -53,9 +53,9 @@ class Turn:
 
     batch: Batch
     draws: Draws
-    knobs: Mapping[str, float | torch.Tensor] = field(default_factory=dict)
-    state: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    shared: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    knobs: Mapping[str, float | torch.Tensor] = field(default_factory=dict[str, float | torch.Tensor])
+    state: Mapping[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
+    shared: Mapping[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
     step: int = 0
 
 
@@ -72,9 +72,9 @@ class Outcome:
     """
 
     terms: Mapping[str, torch.Tensor]
-    state: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    shared: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    watched: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    state: Mapping[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
+    shared: Mapping[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
+    watched: Mapping[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
 
 
 class Game(nn.Module):

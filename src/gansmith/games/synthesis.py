@@ -126,7 +126,9 @@ class Synthesis(Game):
             doubled = None if labels is None else torch.cat([labels, labels])
             logits, slope = self._slope(turn, both, doubled, bool(on_ends), "real", "fake")
             on_real, on_fake = logits.chunk(2)
-            slopes = dict(zip(("real", "fake"), slope.chunk(2), strict=True)) if on_ends else {}
+            slopes: dict[str, torch.Tensor] = {}
+            if on_ends:
+                slopes["real"], slopes["fake"] = slope.chunk(2)
         else:  # one end alone is cheaper by itself: the other needs no second derivative
             on_real, slope_real = self._slope(turn, real, labels, "real" in on_ends, "real")
             on_fake, slope_fake = self._slope(turn, fake, labels, "fake" in on_ends, "fake")

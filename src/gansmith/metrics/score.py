@@ -19,7 +19,7 @@ from gansmith.metrics.frechet import Gaussian, Moments, floor, frechet_of
 from gansmith.metrics.pixels import PixelExtractor
 from gansmith.metrics.wasserstein import sliced_wasserstein
 
-Sample = Callable[[int, int], NDArray]
+Sample = Callable[[int, int], NDArray[Any]]
 """(n, seed) to n examples in the dataset's form: uint8 [n, C, H, W] of images, float32 [n, d] of points."""
 
 FEWEST_A_CLASS = 10
@@ -256,7 +256,7 @@ def _some(dataset: Dataset, most: int, seed: int, *, shuffled: bool = False) -> 
     return order if shuffled else np.sort(order)
 
 
-def _array(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray:
+def _array(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[Any]:
     if dataset.array is not None:
         # All of them in order: the array itself, not a copy of it.
         return dataset.array if len(indices) == dataset.count and _in_order(indices) else dataset.array[indices]
@@ -268,7 +268,7 @@ def _in_order(indices: NDArray[np.int64]) -> bool:
     return bool((indices[1:] > indices[:-1]).all())
 
 
-def _read(dataset: Dataset, indices: NDArray[np.int64]) -> Iterator[NDArray]:
+def _read(dataset: Dataset, indices: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
     at = 0
     for count in _parts(len(indices), dataset.shape):
         yield _array(dataset, indices[at : at + count])
@@ -282,7 +282,7 @@ def _parts(n: int, shape: tuple[int, ...]) -> Iterator[int]:
         n -= size
 
 
-def _moments(extractor: Extractor, parts: Iterator[NDArray]) -> Gaussian:
+def _moments(extractor: Extractor, parts: Iterator[NDArray[Any]]) -> Gaussian:
     moments = Moments()
     for examples in parts:
         moments.update(extractor.features(examples))
