@@ -137,12 +137,17 @@ class Draws:
         return kept.reshape(rows, *shape)
 
 
+_OWN = "\0"
+"""Stands for the move's own prefix, in a record."""
+
+
 class Recorded(Draws):
     """Draws that can be made outside of a traced function and handed into it.
 
     Without `given` it draws, and notes each draw in `calls`; with `given` it hands those out, in order.
     """
 
+    base: str
     calls: list[tuple[str, str, tuple[Any, ...]]]
     given: list[torch.Tensor] | None
 
@@ -153,19 +158,21 @@ class Recorded(Draws):
             draws.seed, draws.first, draws.total, start=draws.start, stop=draws.stop,
             attempt=draws.attempt, device=draws.device, prefix=draws.prefix,
         )  # fmt: skip
-        new.calls, new.given = [], None if given is None else list(given)
+        new.base, new.calls, new.given = draws.prefix, [], None if given is None else list(given)
         return new
 
     def under(self, prefix: str) -> Draws:
         """Another prefix, recorded into the same list."""
         new = Recorded.of(super().under(prefix))
-        new.calls, new.given = self.calls, self.given
+        new.base, new.calls, new.given = self.base, self.calls, self.given
         return new
 
     def _drawn(self, kind: str, *arguments: Any) -> torch.Tensor:
         if self.given is not None:
             return self.given.pop(0)
-        self.calls.append((self.prefix, kind, arguments))
+        # The move's own prefix differs from one of its steps in a round to the next, so it is no part of the record.
+        own = self.prefix == self.base or self.prefix.startswith(self.base + "/")
+        self.calls.append((_OWN + self.prefix.removeprefix(self.base) if own else self.prefix, kind, arguments))
         return getattr(Draws, kind)(self, *arguments)
 
     def normal(self, purpose: str, *shape: int) -> torch.Tensor:
@@ -187,7 +194,11 @@ class Recorded(Draws):
 
 def replay(draws: Draws, calls: list[tuple[str, str, tuple[Any, ...]]]) -> list[torch.Tensor]:
     """The tensors that a recorded list of draws gives at another step."""
-    return [getattr(draws.under(prefix), kind)(*arguments) for prefix, kind, arguments in calls]
+    own = draws.prefix
+    return [
+        getattr(draws.under(own + prefix[1:] if prefix[:1] == _OWN else prefix), kind)(*arguments)
+        for prefix, kind, arguments in calls
+    ]
 
 
 _CURRENT: ContextVar[Draws | None] = ContextVar("gansmith_draws", default=None)

@@ -100,6 +100,8 @@ class Side:
 
     def collect(self, grads: Sequence[torch.Tensor | None], first: bool) -> None:
         """Take one microbatch's gradients, in the order of `targets`; the first replaces, others add."""
+        if all(g is None for g in grads):
+            raise ValueError("a move's loss does not depend on any of the weights that it trains")
         given = [g if g is not None else torch.zeros_like(v) for g, v in zip(grads, self.views, strict=True)]
         if first:
             torch._foreach_copy_(self.views, given)

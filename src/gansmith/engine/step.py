@@ -82,7 +82,9 @@ class Compiled:
 
     keeps_graphs = False
 
-    def __init__(self, game: Game, compiler: Callable[[torch.fx.GraphModule], Callable[..., Any]] | None = None) -> None:
+    def __init__(
+        self, game: Game, compiler: Callable[[torch.fx.GraphModule], Callable[..., Any]] | None = None
+    ) -> None:
         self.game, self.compiler = game, compiler or torch_compile
         self.traced: dict[Hashable, tuple[Callable[..., Any], list[tuple[str, str, tuple[Any, ...]]]]] = {}
 
@@ -100,6 +102,8 @@ class Compiled:
 
     def _inputs(self, turn: Turn, drawn: list[torch.Tensor]) -> dict[str, Any]:
         device = turn.batch.data.device
+        precise = any(p.dtype == torch.float64 for p in self.game.parameters())
+        wide = torch.float64 if precise else torch.float32
         return {
             "parameters": {name: p.detach() for name, p in self.game.named_parameters()},
             "buffers": dict(self.game.named_buffers()),
@@ -108,7 +112,7 @@ class Compiled:
             "more": dict(turn.batch.more),
             "drawn": drawn,
             # Scheduled values change at each step: as tensors they are inputs, not constants of the graph.
-            "knobs": {k: torch.as_tensor(v, dtype=torch.float32, device=device) for k, v in turn.knobs.items()},
+            "knobs": {k: torch.as_tensor(v, dtype=wide, device=device) for k, v in turn.knobs.items()},
             "state": dict(turn.state),
             "shared": dict(turn.shared),
         }
@@ -131,8 +135,10 @@ class Compiled:
             with randomness.use(source), torch.enable_grad():
                 outcome: Outcome = functional_call(self.game, {**parameters, **inputs["buffers"]}, (move, now))
                 grads = torch.autograd.grad(loss_of(outcome), [parameters[n] for n in names], allow_unused=True)
+            # What carries a graph cannot leave the trace: a later move makes it anew from the same draws.
+            handed = {k: v for k, v in outcome.shared.items() if not v.requires_grad}
             plain = [{k: v.detach() for k, v in part.items()} for part in
-                     ({**outcome.terms, **outcome.watched}, outcome.state, outcome.shared)]  # fmt: skip
+                     ({**outcome.terms, **outcome.watched}, outcome.state, handed)]  # fmt: skip
             return (list(grads), *plain)
 
         # Once beside, on copies of the buffers, to learn which draws the move makes; then for the tracer.

@@ -12,7 +12,7 @@ from gansmith.draws import Draws, use
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.losses.penalties import Penalty
-from gansmith.networks.layers import couples, run
+from gansmith.networks.layers import couples, run, still
 
 Augment = Callable[[torch.Tensor, Draws, Mapping[str, float | torch.Tensor]], torch.Tensor]
 """Examples [B, …], draws and knobs → augmented examples [B, …], differentiable twice."""
@@ -100,7 +100,13 @@ class Synthesis(Game):
 
     def generator_loss(self, turn: Turn) -> Outcome:
         """The adversarial loss of fakes that the discriminator judges anew, augmented anew."""
-        fake = turn.shared["fake"] if "fake" in turn.shared else self.fakes(turn)
+        if "fake" in turn.shared:
+            fake = turn.shared["fake"]
+        elif self.shared_fakes:  # the discriminator's fakes once more, whose graph could not be kept
+            with still():
+                fake = self.fakes(turn)
+        else:
+            fake = self.fakes(turn)
         labels = turn.batch.labels
         on_fake = run(self.discriminator, self._seen(turn, fake, "fake"), labels, logits=True)
         # Logits on real examples that the discriminator's step has left hold as they are: they are of reals

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +66,19 @@ class Dropout(nn.Module):
         return x * keep.to(x.dtype).mul_(1 / (1 - self.p))
 
 
+_STILL: ContextVar[bool] = ContextVar("gansmith_still", default=False)
+
+
+@contextmanager
+def still() -> Iterator[None]:
+    """Leave running statistics as they are, inside the block: for a pass that only repeats an earlier one."""
+    token = _STILL.set(True)
+    try:
+        yield
+    finally:
+        _STILL.reset(token)
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation over the whole batch, all ranks included (Ioffe and Szegedy, 2015).
 
@@ -91,18 +106,18 @@ class BatchNorm(nn.Module):
         wide = self.running_mean.dtype  # bf16 data are normalised by float32 weights, as torch wants it
         weight, bias = self.weight.to(wide), self.bias.to(wide)
         if not self.training or collectives.world() == 1:
-            return F.batch_norm(
-                x, self.running_mean, self.running_var, weight, bias, self.training, self.momentum, self.eps
-            )  # fmt: skip
+            running = (None, None) if self.training and _STILL.get() else (self.running_mean, self.running_var)
+            return F.batch_norm(x, *running, weight, bias, self.training, self.momentum, self.eps)
         axes = [0, *range(2, x.dim())]
         view = [1, -1, *[1] * (x.dim() - 2)]
         wide_x = x.to(wide)
         mean = collectives.all_mean(wide_x.mean(axes))
         var = collectives.all_mean((wide_x - mean.view(view)).square().mean(axes))
-        with torch.no_grad():
-            n = x.numel() // x.shape[1] * collectives.world()
-            self.running_mean.lerp_(mean.detach(), self.momentum)
-            self.running_var.lerp_(var.detach() * (n / max(n - 1, 1)), self.momentum)
+        if not _STILL.get():
+            with torch.no_grad():
+                n = x.numel() // x.shape[1] * collectives.world()
+                self.running_mean.lerp_(mean.detach(), self.momentum)
+                self.running_var.lerp_(var.detach() * (n / max(n - 1, 1)), self.momentum)
         scale = weight * (var + self.eps).rsqrt()
         return ((wide_x - mean.view(view)) * scale.view(view) + bias.view(view)).to(x.dtype)
 
@@ -131,4 +146,5 @@ def pad_to(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 def one_hot(labels: torch.Tensor, classes: int, like: torch.Tensor) -> torch.Tensor:
     """Labels [B] as [B, classes], in the type of `like`."""
-    return F.one_hot(labels, classes).to(like.dtype)
+    # F.one_hot looks at the largest label, for which a device is waited for and a trace gives up.
+    return like.new_zeros(len(labels), classes).scatter_(1, labels.unsqueeze(1), 1.0)
