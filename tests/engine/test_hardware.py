@@ -1,0 +1,90 @@
+import time
+
+import pytest
+import torch
+
+from gansmith.engine import hardware
+from gansmith.errors import Refused
+
+from .playing import numerics
+
+
+def test_a_probe_takes_less_than_half_a_second_and_changes_nothing():
+    torch.set_float32_matmul_precision("high")
+    seed = torch.random.get_rng_state()
+    began = time.process_time()
+    found = hardware.probe.__wrapped__()
+    assert time.process_time() - began < 0.5
+    assert found.seconds < 5.0  # of the wall's time, on a machine that others use too
+    assert torch.get_float32_matmul_precision() == "high"
+    assert torch.equal(torch.random.get_rng_state(), seed)
+    assert found.matmul in ("highest", "high", "medium")
+    assert found.matmul_gain >= 1.0
+    assert found.bf16_gain > 0
+    assert len(found.lines()) == 2
+
+
+def test_the_route_that_a_probe_takes_is_a_float32_one():
+    route = hardware.probe().matmul
+    torch.set_float32_matmul_precision(route)
+    draw = torch.Generator().manual_seed(1)
+    a, b = torch.randn(64, 700, generator=draw), torch.randn(700, 96, generator=draw)
+    exact = a.double() @ b.double()
+    assert ((a @ b).double() - exact).norm() / exact.norm() < hardware.ACCURATE
+
+
+def test_an_inaccurate_route_is_not_taken_however_fast(monkeypatch):
+    real = torch.nn.functional.linear
+
+    def linear(a, b):
+        if torch.get_float32_matmul_precision() == "medium":  # as on a CPU with AMX
+            return real(a.bfloat16(), b.bfloat16()).float()
+        return real(a, b)
+
+    monkeypatch.setattr(hardware.F, "linear", linear)
+    times = {"highest": 1.0, "high": 0.95, "medium": 0.1}
+    monkeypatch.setattr(hardware, "_seconds", lambda *_: times[torch.get_float32_matmul_precision()])
+    found = hardware.probe.__wrapped__()
+    assert found.medium_error > 1e-3
+    assert found.matmul == "highest"  # `high` is too little faster to be more than noise
+
+
+def test_auto_precision_is_bf16_where_it_pays(monkeypatch):
+    for gain, chosen in ((2.0, "bf16"), (1.2, "fp32")):
+        monkeypatch.setattr(hardware, "probe", lambda _, gain=gain: hardware.Probe("high", 2.0, 1e-7, gain, 0.1))
+        found = hardware.decide("auto", "off", torch.device("cpu"), 1)
+        assert (found.precision, found.matmul, found.compiled) == (chosen, "high", False)
+        assert hardware.decide("fp64", "off", torch.device("cpu"), 1).precision == "fp64"
+
+
+def test_numerics_say_what_differs():
+    mine = numerics()
+    assert mine.differs(mine.record()) == []
+    assert mine.differs({**mine.record(), "threads": 4, "torch": "2.0", "unknown": 1}) == [
+        "threads 4 → 1", f"torch 2.0 → {torch.__version__}",
+    ]  # fmt: skip
+
+
+def test_borrowed_settings_are_given_back_whatever_happens():
+    torch.set_float32_matmul_precision("highest")
+
+    def spoil():
+        with hardware.borrowed():
+            torch.set_num_threads(2)
+            torch.set_float32_matmul_precision("medium")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        spoil()
+    assert torch.get_num_threads() == 1
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_device_that_is_not_there_is_refused():
+    assert hardware.pick_device("cpu") == torch.device("cpu")
+    with pytest.raises(Refused, match="--device tpu: not available here"):
+        hardware.pick_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(Refused, match="--device cuda:1"):
+            hardware.pick_device("cuda:1")
+        assert hardware.pick_device("auto").type in ("cpu", "mps")

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+
+from gansmith.engine.sampler import Sampler, latents
+
+
+def sampler(classes=("cat", "dog", "7"), modality="image", shape=(1, 2, 2), noise=4):
+    def generate(z, labels):
+        if modality != "image":
+            return z[:, :2]
+        level = 0 if labels is None else labels.view(-1, 1, 1, 1) / 10
+        return z[:, :1, None, None].expand(-1, *shape) * 0 + z.mean(1).view(-1, 1, 1, 1) + level
+
+    return Sampler(generate, shape=shape, modality=modality, noise=noise, classes=classes)
+
+
+def test_latents_are_standard_normal_and_the_first_of_more_are_those_of_fewer():
+    many = latents(20_000, 3, seed=5)
+    assert np.array_equal(many[:7], latents(7, 3, seed=5))
+    assert not np.array_equal(many[:7], latents(7, 3, seed=6))
+    assert np.abs(many.mean(0)).max() < 5 / np.sqrt(20_000)
+    assert np.abs(many.std(0) - 1).max() < 5 / np.sqrt(40_000)
+
+
+@pytest.mark.parametrize("n", [1, 255, 256, 257, 600])
+def test_the_first_of_more_samples_are_those_of_fewer(n):
+    assert np.array_equal(sampler().sample(700, seed=2)[:n], sampler().sample(n, seed=2))
+
+
+def test_a_pixel_is_the_nearest_of_256_levels():
+    def generate(z, labels):
+        return torch.linspace(-1.1, 1.1, len(z)).view(-1, 1, 1, 1)
+
+    drawn = Sampler(generate, shape=(1, 1, 1), modality="image", noise=1).sample(101).ravel()
+    exact = np.clip(np.floor(np.linspace(-1.1, 1.1, 101, dtype=np.float32) * np.float32(127.5) + 128), 0, 255)
+    assert np.array_equal(drawn, exact)
+    assert drawn.dtype == np.uint8
+
+
+def test_labels_are_named_or_numbered_or_each_in_turn():
+    one = sampler()
+    assert one.labels_for(5).tolist() == [0, 1, 2, 0, 1]
+    assert one.labels_for(2, "dog").tolist() == [1, 1]
+    assert one.labels_for(2, 1).tolist() == [1, 1]
+    assert one.labels_for(2, "7").tolist() == [2, 2]  # a name before a number
+    for wrong in ("bird", 3, -1):
+        with pytest.raises(ValueError, match="no label .*; the model knows cat, dog, 7"):
+            one.labels_for(2, wrong)
+    assert np.array_equal(one.sample(3, label="dog"), one.sample(3, label=1))
+    assert (one.sample(3, label=2).astype(int) > one.sample(3, label=0)).all()
+
+
+def test_an_unconditional_one_knows_no_labels():
+    one = sampler(classes=None)
+    assert one.labels_for(3) is None
+    with pytest.raises(ValueError, match="trained without labels"):
+        one.sample(3, label=0)
+
+
+def test_truncation_scales_the_latents():
+    wide, narrow = (sampler(None, "points", (2,)).sample(9, seed=1, truncation=t) for t in (1.0, 0.25))
+    assert np.array_equal(narrow, wide * np.float32(0.25))
+    assert narrow.dtype == np.float32
+
+
+def test_no_samples_have_their_shape_still():
+    assert sampler().sample(0).shape == (0, 1, 2, 2)
