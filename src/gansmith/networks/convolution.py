@@ -104,6 +104,10 @@ def conv2d(
     x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None = None, stride: int = 1, padding: int = 0, groups: int = 1
 ) -> torch.Tensor:
     """The convolution of x [B, C, H, W] with w [O, C / groups, h, w], differentiable without limit."""
+    if w.shape[2:] == (1, 1) and groups == stride == 1 and not padding and x.device.type == "cpu":
+        # In channels_last a 1x1 convolution is a matrix product of rows; CPUs have that twice as fast.
+        rows = F.linear(x.permute(0, 2, 3, 1), w[:, :, 0, 0], bias)
+        return rows.permute(0, 3, 1, 2)
     plan = _Plan((stride, stride), (padding, padding), groups, tuple(x.shape), tuple(w.shape))
     return _Forward.apply(_fit(x), w, bias, plan)  # type: ignore[return-value]
 

@@ -49,7 +49,8 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, C, H, W] → the same."""
-        inner = F.leaky_relu(self.expand(x), SLOPE, inplace=True)
+        # The 1x1's result may be a view, on which an activation in place would cost copies of the gradient.
+        inner = F.leaky_relu(self.expand(x), SLOPE)
         return x + self.reduce(F.leaky_relu(self.middle(inner), SLOPE, inplace=True))
 
 
