@@ -16,9 +16,9 @@ CPU_TEXT = (
 class Small(Eager):
     """A machine in whose memory no more than so many examples fit."""
 
-    def __init__(self, game, rows, error=torch.OutOfMemoryError("CUDA out of memory.")):
+    def __init__(self, game, rows, error=None):
         super().__init__(game)
-        self.rows, self.error = rows, error
+        self.rows, self.error = rows, error or torch.OutOfMemoryError("CUDA out of memory.")
 
     def __call__(self, move, turn, targets):
         if len(turn.batch.data) > self.rows:

@@ -45,7 +45,7 @@ def test_labels_are_named_or_numbered_or_each_in_turn():
     assert one.labels_for(2, 1).tolist() == [1, 1]
     assert one.labels_for(2, "7").tolist() == [2, 2]  # a name before a number
     for wrong in ("bird", 3, -1):
-        with pytest.raises(ValueError, match="no label .*; the model knows cat, dog, 7"):
+        with pytest.raises(ValueError, match=r"no label .*; the model knows cat, dog, 7"):
             one.labels_for(2, wrong)
     assert np.array_equal(one.sample(3, label="dog"), one.sample(3, label=1))
     assert (one.sample(3, label=2).astype(int) > one.sample(3, label=0)).all()
