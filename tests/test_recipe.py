@@ -83,7 +83,9 @@ def test_count(text: object, value: int):
     assert count(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "many", "-5", "0", 0, None, True, "2MM", "1e99", float("nan"), float("inf"), "0.2"])
+@pytest.mark.parametrize(
+    "text", ["", "many", "-5", "0", 0, None, True, "2MM", "1e99", float("nan"), float("inf"), "0.2"]
+)
 def test_count_refuses(text: object):
     with pytest.raises(ValueError, match="number of images"):
         count(text)

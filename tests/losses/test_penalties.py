@@ -108,9 +108,8 @@ def closest(steppers: Stepper, game: Synthesis, turn: Turn, wanted: list[torch.T
 @pytest.mark.parametrize("stepper", sorted(STEPPERS))
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_of_the_weights(name: str, stepper: str, joint: bool):
-    # In float64; traced knobs are float32 tensors, so that the weight is exact to 1e-8 only.
     game, turn, wanted = setting([name], torch.float64, joint)
-    assert closest(STEPPERS[stepper](game), game, turn, wanted) < (1e-9 if stepper == "eager" else 1e-7)
+    assert closest(STEPPERS[stepper](game), game, turn, wanted) < 1e-9
     game, turn, wanted = setting([name], torch.float32, joint)
     assert closest(STEPPERS[stepper](game), game, turn, wanted) < 5e-5
 
@@ -122,7 +121,10 @@ def test_a_traced_graph_is_not_bound_to_the_step_that_it_was_traced_at(name: str
     targets = list(game.discriminator.parameters())
     traced("discriminator", turn, targets)
     later = replace(
-        turn, batch=Batch(turn.batch.data.flip(0) * 0.5), draws=Draws(0, 5, 5, prefix="discriminator"), knobs={name: 0.25}
+        turn,
+        batch=Batch(turn.batch.data.flip(0) * 0.5),
+        draws=Draws(0, 5, 5, prefix="discriminator"),
+        knobs={name: 0.25},
     )
     with torch.no_grad():
         for target in targets:

@@ -1,0 +1,129 @@
+"""Layers that networks share: batch norm against torch's, dropout by the step's draws, sizes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gansmith.draws import Draws, use
+from gansmith.networks import layers
+from gansmith.networks.layers import BatchNorm, Dropout, couples, one_hot, pad_to, run, stages
+
+
+@pytest.mark.parametrize("shape", [(8, 3), (4, 3, 5, 6)])
+def test_batch_norm_is_torchs(shape: tuple[int, ...]):
+    torch.manual_seed(0)
+    mine = BatchNorm(3).double()
+    theirs = (nn.BatchNorm1d(3) if len(shape) == 2 else nn.BatchNorm2d(3)).double()
+    with torch.no_grad():
+        for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
+            q.copy_(p.normal_())
+    for _ in range(3):
+        x = torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+        a, b = mine(x), theirs(x)
+        assert torch.allclose(a, b)
+        grads = [torch.autograd.grad(y.pow(3).sum(), (x, *m.parameters())) for y, m in ((a, mine), (b, theirs))]
+        for g, h in zip(*grads, strict=True):
+            assert torch.allclose(g, h)
+    assert torch.allclose(mine.running_mean, theirs.running_mean)  # type: ignore[arg-type]
+    assert torch.allclose(mine.running_var, theirs.running_var)  # type: ignore[arg-type]
+    mine.eval(), theirs.eval()
+    assert torch.allclose(mine(x), theirs(x))
+
+
+def test_batch_norm_by_collectives_is_torchs_too(monkeypatch: pytest.MonkeyPatch):
+    # One rank that believes it is one of two, each with this same half: the statistics stay its own.
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 5, 6, dtype=torch.float64, requires_grad=True)
+    alone, together = BatchNorm(3).double(), BatchNorm(3).double()
+    expected = alone(torch.cat([x, x]))[:4]
+    (gradient,) = torch.autograd.grad(expected.pow(3).sum(), x, retain_graph=True)
+    monkeypatch.setattr(layers.collectives, "world", lambda: 2)
+    monkeypatch.setattr(layers.collectives, "all_mean", lambda value: value)
+    out = together(x)
+    assert torch.allclose(out, expected)
+    assert torch.allclose(together.running_mean, alone.running_mean)
+    assert torch.allclose(together.running_var, alone.running_var)
+    (mine,) = torch.autograd.grad(out.pow(3).sum(), x)
+    assert mine.shape == gradient.shape
+    assert torch.allclose(mine, gradient)
+
+
+def test_batch_norm_keeps_float32_statistics_in_bf16():
+    norm = BatchNorm(3)
+    norm.weight.data, norm.bias.data = norm.weight.data.bfloat16(), norm.bias.data.bfloat16()
+    out = norm(torch.randn(16, 3, 4, 4).bfloat16())
+    assert out.dtype == torch.bfloat16
+    assert norm.running_mean.dtype == torch.float32
+
+
+def test_dropout_follows_the_draws():
+    drop, x = Dropout(0.25), torch.ones(64, 300)
+    with use(Draws(0, 0, 64)):
+        first, second = drop(x), drop(x)
+    with use(Draws(0, 0, 64)):
+        again = drop(x)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+    assert first.unique().tolist() == pytest.approx([0, 4 / 3])
+    dropped = (first == 0).double().mean().item()
+    assert abs(dropped - 0.25) < 4 * math.sqrt(0.25 * 0.75 / x.numel())
+    with use(Draws(0, 0, 64, start=16, stop=32)):
+        assert torch.equal(drop(x[16:32]), first[16:32])
+
+
+def test_dropout_is_off_outside_of_training_and_torchs_outside_of_a_step():
+    x = torch.ones(8, 8)
+    assert torch.equal(Dropout(0.5).eval()(x), x)
+    assert torch.equal(Dropout(0.0)(x), x)
+    torch.manual_seed(0)
+    assert (Dropout(0.5)(x) == 0).any()
+    for wrong in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="dropout"):
+            Dropout(wrong)
+
+
+def test_networks_run_in_the_precision_of_their_weights():
+    network = nn.Linear(4, 1)
+    x = torch.randn(3, 4, dtype=torch.float64)
+    assert run(network, x).dtype == torch.float32
+    assert run(network, x, logits=True).shape == (3,)
+    half = run(nn.Linear(4, 1).bfloat16(), x, logits=True)
+    assert half.dtype == torch.float32
+    assert run(nn.Linear(4, 1).double(), x, logits=True).dtype == torch.float64
+    assert run(nn.Identity(), x).dtype == torch.float64
+
+
+def test_what_couples_a_batch():
+    assert couples(nn.Sequential(nn.Linear(2, 2), BatchNorm(2)))
+    assert couples(nn.Sequential(nn.BatchNorm1d(2)))
+    assert not couples(nn.Sequential(nn.Linear(2, 2), Dropout(0.5)))
+    own = nn.Linear(2, 2)
+    own.coupled = True  # type: ignore[assignment]
+    assert couples(nn.Sequential(own))
+
+
+@pytest.mark.parametrize(
+    ("shape", "number", "base"),
+    [((1, 28, 28), 2, (7, 7)), ((3, 32, 32), 3, (4, 4)), ((3, 30, 45), 2, (8, 12)), ((1, 5, 5), 0, (5, 5)),
+     ((1, 4, 100), 0, (4, 100)), ((3, 64, 256), 4, (4, 16))],
+)  # fmt: skip
+def test_stages(shape: tuple[int, ...], number: int, base: tuple[int, int]):
+    assert stages(shape) == (number, base)
+
+
+def test_padding_reflects_below_and_to_the_right():
+    x = torch.arange(12.0).view(1, 1, 3, 4)
+    out = pad_to(x, 4, 6)
+    assert out.shape == (1, 1, 4, 6)
+    assert torch.equal(out[..., :3, :4], x)
+    assert torch.equal(out[0, 0, 3, :4], x[0, 0, 1])
+    assert torch.equal(out[0, 0, :3, 4:], x[0, 0][:, [2, 1]])
+    assert pad_to(x, 3, 4) is x
+
+
+def test_one_hot():
+    assert one_hot(torch.tensor([1, 0]), 3, torch.zeros(1)).tolist() == [[0, 1, 0], [1, 0, 0]]

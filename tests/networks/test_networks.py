@@ -1,0 +1,181 @@
+"""Every network: shapes over sizes, channels and classes; the paper's parameter counts; no mixing of examples."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gansmith.networks import dcgan, mlp, r3gan
+from gansmith.networks.layers import couples
+
+SMALL = {"blocks": 1, "cardinality": 2, "widths": [8, 4]}
+FAMILIES = {"mlp": (mlp, {}), "dcgan": (dcgan, {"width": 4}), "r3gan": (r3gan, SMALL),
+            "r3gan patches": (r3gan, {**SMALL, "widths": [8], "patch": 2, "basis": "linear"})}  # fmt: skip
+IMAGES = [(1, 8, 8), (2, 9, 13), (3, 28, 28), (4, 17, 32), (1, 12, 8)]
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("classes", [0, 5])
+@pytest.mark.parametrize("shape", IMAGES, ids=str)
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_any_size_and_any_channels(family: str, shape: tuple[int, ...], classes: int):
+    torch.manual_seed(0)
+    module, arguments = FAMILIES[family]
+    generator = module.Generator(shape, 6, classes, **arguments)
+    discriminator = module.Discriminator(shape, classes, **arguments)
+    labels = torch.tensor([0, 1, 2]) if classes else None
+    fake = generator(torch.randn(3, 6), labels)
+    assert fake.shape == (3, *shape)
+    logits = discriminator(fake, labels)
+    assert logits.shape == (3,)
+    assert logits.isfinite().all()
+    (logits.sum() + fake.sum()).backward()
+    for network in (generator, discriminator):
+        assert all(p.grad is not None for p in network.parameters())
+    # Every pixel counts, those that were padded in or cut off beside them included.
+    x = fake.detach().clone().requires_grad_()
+    (slope,) = torch.autograd.grad(discriminator(x, labels).sum(), x)
+    assert (slope != 0).flatten(1).double().mean() > 0.9
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_labels_matter(family: str):
+    torch.manual_seed(0)
+    module, arguments = FAMILIES[family]
+    generator, noise = module.Generator((1, 8, 8), 6, 3, **arguments), torch.randn(4, 6)
+    discriminator = module.Discriminator((1, 8, 8), 3, **arguments)
+    a, b = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 2, 0])
+    assert not torch.equal(generator(noise, a)[0], generator(noise, b)[0])
+    x = torch.randn(4, 1, 8, 8)
+    assert discriminator(x, a)[0] != discriminator(x, b)[0]
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_examples_are_treated_one_by_one_unless_it_is_said(family: str):
+    torch.manual_seed(0)
+    module, arguments = FAMILIES[family]
+    discriminator = module.Discriminator((1, 16, 16), **arguments)
+    x = torch.randn(4, 1, 16, 16)
+    alone = torch.allclose(discriminator(x)[:2], discriminator(x[:2]), atol=1e-5)
+    assert alone != couples(discriminator)
+    assert couples(discriminator) == (family == "dcgan")
+
+
+# --- the perceptrons -------------------------------------------------------------------------------
+
+
+def test_the_tutorials_pair():
+    shape = (1, 28, 28)
+    assert parameters(mlp.Generator(shape, 100, dropout=0.3)) == 100 * 256 + 256 + 256 * 784 + 784
+    assert parameters(mlp.Discriminator(shape, dropout=0.3)) == 784 * 256 + 256 + 256 + 1
+    kinds = [type(m).__name__ for m in mlp.Generator(shape, 100, dropout=0.3).layers]
+    assert kinds == ["Linear", "ReLU", "Dropout", "Linear", "Tanh"]
+    kinds = [type(m).__name__ for m in mlp.Discriminator(shape, dropout=0.3).layers]
+    assert kinds == ["Linear", "LeakyReLU", "Dropout", "Linear"]
+
+
+def test_points_are_not_squashed():
+    torch.manual_seed(0)
+    generator = mlp.Generator((2,), 4)
+    assert generator(torch.randn(1000, 4) * 100).abs().max() > 1
+    assert mlp.Generator((2,), 4, squash=True)(torch.randn(1000, 4) * 100).abs().max() <= 1
+
+
+# --- DCGAN -----------------------------------------------------------------------------------------
+
+
+def test_dcgan_of_the_paper_has_its_layers():
+    generator = dcgan.Generator((3, 64, 64), 100, width=128)
+    widths = [m.out_channels for m in generator.layers if isinstance(m, nn.ConvTranspose2d)]
+    assert widths == [512, 256, 128, 3]
+    assert generator.first.out_features == 1024 * 4 * 4
+    assert generator(torch.randn(2, 100)).abs().max() <= 1
+    discriminator = dcgan.Discriminator((3, 64, 64), width=128)
+    widths = [m.out_channels for m in discriminator.layers if isinstance(m, nn.Conv2d)]
+    assert widths == [128, 256, 512, 1024]
+
+
+def test_dcgan_starts_as_the_paper_says():
+    torch.manual_seed(0)
+    generator = dcgan.Generator((1, 32, 32), 100, width=32)
+    for module in generator.modules():
+        if isinstance(module, nn.ConvTranspose2d):
+            assert abs(module.weight.std() - 0.02) < 0.002
+
+
+def test_dcgan_refuses_what_is_too_small():
+    with pytest.raises(ValueError, match="8 pixels a side"):
+        dcgan.Generator((1, 7, 8), 4)
+    with pytest.raises(ValueError, match="8 pixels a side"):
+        dcgan.Discriminator((2,))
+
+
+# --- R3GAN -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("classes", "of_g", "of_d"), [(10, 20_781_952, 21_280_512), (0, 20_732_160, 20_683_776)])
+def test_r3gan_has_the_papers_parameters_on_cifar10(classes: int, of_g: int, of_d: int):
+    with torch.device("meta"):
+        generator, discriminator = r3gan.Generator((3, 32, 32), 64, classes), r3gan.Discriminator((3, 32, 32), classes)
+    assert parameters(generator) == of_g
+    assert parameters(discriminator) == of_d
+
+
+@pytest.mark.parametrize(
+    ("side", "widths"),
+    [(8, [768] * 2), (32, [768] * 4), (48, [768] * 4), (64, [768] * 4 + [384]), (256, [768] * 4 + [384, 192, 96]),
+     (1024, [768] * 4 + [384, 192, 96, 48, 24])],
+)  # fmt: skip
+def test_r3gans_widths_follow_the_papers_rule(side: int, widths: list[int]):
+    with torch.device("meta"):
+        by_rule = r3gan.Generator((3, side, side), 64)
+        groups = [width // 8 for width in widths]
+        explicit = r3gan.Generator((3, side, side), 64, widths=widths, cardinality=groups)
+        mirror = r3gan.Discriminator((3, side, side))
+    shapes = [(name, p.shape) for name, p in by_rule.named_parameters()]
+    assert shapes == [(name, p.shape) for name, p in explicit.named_parameters()]
+    blocks = [m for m in mirror.modules() if isinstance(m, r3gan.Block)]
+    assert [b.reduce.out_channels for b in blocks[::2]] == widths[::-1]
+    assert [b.middle.groups for b in blocks[::2]] == groups[::-1]
+
+
+def test_r3gan_starts_as_the_paper_says():
+    torch.manual_seed(0)
+    generator = r3gan.Generator((3, 32, 32), 64, widths=[64, 64, 32], blocks=2, cardinality=4)
+    blocks = [m for m in generator.modules() if isinstance(m, r3gan.Block)]
+    gain = math.sqrt(2 / 1.04) * len(blocks) ** -0.25
+    for block in blocks:
+        assert not block.reduce.weight.any()
+        for layer in (block.expand, block.middle):
+            assert abs(layer.weight.std().item() * math.sqrt(layer.weight[0].numel()) / gain - 1) < 0.05
+            assert layer.bias is not None
+            assert not layer.bias.any()
+    x = torch.randn(2, 64, 4, 4)
+    assert torch.equal(blocks[0](x), x)  # each block is the identity at first
+
+
+def test_r3gan_works_on_the_smallest_images_of_its_small_form():
+    for side in (8, 16, 28, 32):
+        generator = r3gan.Generator((1, side, side), 64, 10, widths=[128, 64, 32], blocks=1, cardinality=4)
+        assert generator(torch.randn(2, 64), torch.tensor([1, 2])).shape == (2, 1, side, side)
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments", "said"),
+    [
+        ((2,), {}, "makes images"),
+        ((1, 8, 8), {"widths": [8] * 4}, "16 pixels a side or more"),
+        ((1, 32, 32), {"widths": [8, 8], "blocks": [1]}, "one for each of the 2 widths"),
+        ((1, 32, 32), {"basis": "round"}, "`product` or `linear`, not 'round'"),
+    ],
+)
+def test_r3gan_refuses(shape: tuple[int, ...], arguments: dict[str, object], said: str):
+    for make in (lambda: r3gan.Generator(shape, 4, **arguments), lambda: r3gan.Discriminator(shape, **arguments)):  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=said):
+            make()
