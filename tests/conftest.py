@@ -1,0 +1,10 @@
+"""What all tests have in common."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """Tiny tensors gain nothing from threads, and lose much on a machine that is busy with something else."""
+    torch.set_num_threads(1)
