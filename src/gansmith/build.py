@@ -57,15 +57,19 @@ def build(recipe: Recipe, facts: Facts) -> Game:
         offers: dict[str, Any] = {"shape": facts.shape, "classes": facts.classes, "noise": recipe.noise}
         networks = {role: network(role, part, offers) for role, part in recipe.all_networks().items()}
         loss = _function(adversarial, adversarial.AdversarialLoss, "loss", recipe.loss)
-        lazy = {
-            name: Lazy(_function(penalties, penalties.Penalty, "penalties", Part(name=name, **part.arguments)), part.every)
-            for name, part in recipe.penalties.items()
-        }
+        lazy: dict[str, Lazy] = {}
+        for name, part in recipe.penalties.items():
+            penalty = _function(penalties, penalties.Penalty, "penalties", Part(name=name, **part.arguments))
+            lazy[name] = Lazy(penalty, part.every)
         given = {**offers, **networks, "networks": networks, "loss": loss, "penalties": lazy}
         given["augment"] = augment(recipe, offers)
         given["discriminator_steps"] = recipe.discriminator_steps
         name = recipe.game.name
         cls = find("games", name, _camel(name))
+        taken = inspect.signature(cls).parameters
+        for part in ("penalties", "augment"):
+            if getattr(recipe, part) and part not in taken:
+                raise Refused(f"{part}: the game {name} takes none")
         return construct(cls, recipe.game.arguments, given, "game")
 
 

@@ -422,9 +422,8 @@ def validate(fields: Mapping[str, Any], where: str) -> Recipe:
 def _explain(error: ValidationError, where: str) -> str:
     problems = error.errors(include_url=False)
     # A union reports each of its arms; the deepest is the one that was meant, and of a mapping never the number.
-    aside = [p["type"] == "float_type" and isinstance(p.get("input"), Mapping) for p in problems]
-    ranks = [(p["loc"][:1] == problems[0]["loc"][:1], not a, len(p["loc"])) for p, a in zip(problems, aside, strict=True)]
-    first = problems[ranks.index(max(ranks))]
+    meant = [p for p in problems if not (p["type"] == "float_type" and isinstance(p.get("input"), Mapping))] or problems
+    first = max(meant, key=lambda p: (p["loc"][:1] == meant[0]["loc"][:1], len(p["loc"])))
     path = ".".join(str(part) for part in first["loc"] if not _is_arm(part))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":

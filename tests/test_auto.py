@@ -1,0 +1,89 @@
+"""The rule of `auto` is total: for any data it gives a recipe that validates, builds and takes a step."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gansmith.auto import Seen, choose
+from gansmith.build import Facts, build
+from gansmith.data.dataset import Batch
+from gansmith.draws import Draws
+from gansmith.engine.step import Eager
+from gansmith.games.game import Turn
+from gansmith.recipe import Recipe, merge, read_fields, validate, value_at
+
+SIDES = [4, 5, 8, 12, 13, 16, 28, 32, 40, 41, 48, 64, 100, 128, 256, 512]
+POINTS = Seen("points", (2,), 5000, 8)
+
+
+def chosen(seen: Seen) -> tuple[Recipe, list[str]]:
+    fields, reasons = choose(seen)
+    return validate(merge(read_fields("auto")[0], fields), "auto"), reasons
+
+
+def checked(seen: Seen) -> Recipe:
+    recipe, reasons = chosen(seen)
+    assert reasons
+    assert all(reason and "\n" not in reason for reason in reasons)
+    assert recipe.batch >= 1
+    assert recipe.images >= recipe.batch
+    for penalty in recipe.penalties.values():
+        assert value_at(penalty.weight, 0, 1) >= value_at(penalty.weight, 1, 1) > 0
+    with torch.device("meta"):
+        game = build(recipe, Facts(seen.shape, seen.classes if recipe.conditional is not False else 0))
+    for side in game.children():
+        assert 1000 < sum(p.numel() for p in side.parameters()) < 50_000_000
+    return recipe
+
+
+@pytest.mark.parametrize(("channels", "side"), list(itertools.product((1, 2, 3, 4), SIDES)))
+def test_the_rule_gives_networks_for_any_square_image(channels: int, side: int):
+    for count, classes in itertools.product((1, 50, 1000, 10**6), (0, 1, 10, 1000)):
+        recipe, _ = chosen(Seen("image", (channels, side, side), count, classes))
+        assert recipe.batch >= 1
+    checked(Seen("image", (channels, side, side), 60_000, 10))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(4, 200), st.integers(4, 200), st.integers(1, 10**7), st.integers(0, 50))
+def test_and_for_any_other(channels: int, height: int, width: int, count: int, classes: int):
+    checked(Seen("image", (channels, height, width), count, classes))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [POINTS, Seen("image", (1, 8, 8), 1500, 10), Seen("image", (3, 30, 45), 500, 0), Seen("image", (4, 5, 9), 20, 2),
+     Seen("image", (3, 72, 50), 5000, 3)],
+    ids=str,
+)  # fmt: skip
+def test_the_first_step_is_finite(seen: Seen):
+    recipe = checked(seen)
+    classes = seen.classes if recipe.conditional is not False else 0
+    game = build(recipe, Facts(seen.shape, classes))
+    labels = torch.arange(4) % classes if classes else None
+    knobs = {name: value_at(penalty.weight, 0, 1) for name, penalty in recipe.penalties.items()}
+    turn = Turn(Batch(torch.rand(4, *seen.shape) * 2 - 1, labels), Draws(0, 0, 4, prefix="discriminator"), knobs)
+    result = Eager(game)("discriminator", turn, list(game.discriminator.parameters()))
+    assert all(term.isfinite().all() for term in result.terms.values())
+    assert all(grad is None or grad.isfinite().all() for grad in result.grads)
+    assert {"adversarial", *recipe.penalties} <= set(result.terms)
+
+
+def test_what_the_rule_promises():
+    assert checked(POINTS).conditional is False
+    labelled = chosen(Seen("image", (1, 28, 28), 60_000, 10))[1]
+    plain = chosen(Seen("image", (1, 28, 28), 60_000, 0))[1]
+    assert any("class-conditional" in reason for reason in labelled)
+    assert not any("class-conditional" in reason for reason in plain)
+
+
+def test_a_field_that_was_set_beats_the_rule():
+    fields, _ = choose(POINTS)
+    recipe = validate(merge(merge(read_fields("auto")[0], fields), {"batch": 7}), "auto")
+    assert recipe.batch == 7
+    assert recipe.noise == fields["noise"]

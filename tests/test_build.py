@@ -1,0 +1,194 @@
+"""From names to objects: the nearest name, arguments by signature, the user's own files, seeded weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gansmith.build import Facts, build, find, functions
+from gansmith.draws import Draws
+from gansmith.errors import Refused
+from gansmith.games.synthesis import Synthesis
+from gansmith.losses import adversarial, penalties
+from gansmith.networks import dcgan, mlp
+from gansmith.recipe import Recipe, load, validate, zoo_names
+
+FACTS = Facts((1, 8, 8), 0)
+
+
+def recipe(**fields: Any) -> Recipe:
+    base = {"generator": {"network": "mlp", "hidden": [8]}, "discriminator": {"network": "mlp", "hidden": [8]}}
+    return validate({**base, **fields}, "test")
+
+
+def refusal(made: Recipe, facts: Facts = FACTS) -> str:
+    with pytest.raises(Refused) as caught:
+        build(made, facts)
+    said = str(caught.value)
+    assert len(said.splitlines()) <= 2
+    return said
+
+
+@pytest.mark.parametrize("name", [name for name in zoo_names() if load(name).rule is None])
+def test_every_shipped_recipe_builds(name: str):
+    made = load(name)
+    side = made.data.resolution or (32 if name != "dcgan" else 16)
+    with torch.device("meta"):  # hundreds of millions of weights, none of them stored
+        game = build(made, Facts((2,) if "mlp" in name else (3, int(side), int(side)), 5 if made.conditional else 0))  # type: ignore[arg-type]
+    assert isinstance(game, Synthesis)
+    assert (game.augment is not None) == bool(made.augment)
+    assert set(game.penalties) == set(made.penalties)
+
+
+def test_weights_are_seeded_and_the_callers_generator_is_left_alone():
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first, again, other = (build(recipe(seed=seed), FACTS).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def test_arguments_reach_their_parts():
+    made = recipe(
+        noise=5, game={"name": "synthesis", "shared_fakes": False}, discriminator_steps=3,
+        penalties={"r1": {"weight": 1, "every": 4}, "gradient-penalty": {"weight": 1, "target": 0.5}},
+    )  # fmt: skip
+    game = build(made, Facts((1, 8, 8), 4))
+    assert isinstance(game, Synthesis)
+    assert game.noise == 5
+    assert not game.shared_fakes
+    assert game.discriminator_steps == 3
+    assert game.penalties["r1"].every == 4
+    gradient = torch.full((1, 1), 0.5)
+    assert game.penalties["gradient-penalty"].penalty.value(gradient).item() == pytest.approx(0)
+    assert game.generate(torch.zeros(2, 5), torch.tensor([0, 3])).shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"generator": "dcgn"}, "networks: none is called 'dcgn'; did you mean 'dcgan'?"),
+        ({"generator": "zzz"}, "networks: none is called 'zzz'; there are dcgan, mlp, r3gan"),
+        ({"generator": "layers"}, "networks: none is called 'layers'"),
+        ({"game": "sinthesis"}, "games: none is called 'sinthesis'; did you mean 'synthesis'?"),
+        ({"loss": "hing"}, "loss: none is called 'hing'; did you mean 'hinge'?"),
+        ({"loss": "zzz"}, "there are hinge, least_squares, minimax"),
+        ({"loss": {"name": "hinge", "margin": 2}}, "loss.hinge.margin: no such argument"),
+        ({"penalties": {"r3": {"weight": 1}}}, "penalties: none is called 'r3'; did you mean 'r"),
+        ({"penalties": {"gradient_penalty": {"weight": 1, "goal": 2}}}, "penalties.gradient_penalty.goal: no such"),
+        ({"augment": {"adda": {"probability": 1}}}, "augment: none is called 'adda'; did you mean 'ada'?"),
+        ({"augment": {"geometry": {"probability": 1}}}, "augment: none is called 'geometry'"),
+        (
+            {"augment": {"ada": {"probability": 1, "hues": 1}}},
+            "augment.ada.hues: no such argument; did you mean 'hue'?",
+        ),
+        ({"augment": {"ada": {"probability": 1, "hue": 2}}}, "augment.ada: hue: a strength is a probability"),
+        ({"generator": {"network": "mlp", "hiden": [3]}}, "generator.hiden: no such argument; did you mean 'hidden'?"),
+        ({"generator": {"network": "mlp", "zzz": 3}}, "it takes hidden, dropout, slope, squash"),
+        ({"generator": {"network": "mlp", "dropout": 2}}, "generator: dropout must be in [0, 1), not 2"),
+        ({"game": {"name": "synthesis", "share": 1}}, "game.share: no such argument; did you mean 'shared_fakes'?"),
+        ({"generator": "nowhere.py:Generator"}, "nowhere.py: no such file"),
+        ({"generator": "mlp:Generatr"}, "mlp:Generatr: has no class 'Generatr'"),
+        ({"generator": None}, "game"),
+    ],
+)
+def test_what_is_wrong_is_said(fields: dict[str, Any], said: str):
+    assert said in refusal(recipe(**fields))
+
+
+def test_a_part_that_does_not_fit_the_data_says_so():
+    assert "8 pixels a side" in refusal(recipe(generator="dcgan"), Facts((1, 6, 6)))
+    assert "makes images" in refusal(recipe(discriminator="r3gan"), Facts((2,)))
+    assert "augments images" in refusal(recipe(augment={"ada": {"probability": 1}}), Facts((2,)))
+
+
+# --- the user's own --------------------------------------------------------------------------------
+
+NET = '''
+import torch
+from torch import nn
+
+class Small(nn.Module):
+    """Noise to points."""
+    def __init__(self, shape, noise, width: int = 3):
+        super().__init__()
+        self.width = width
+        self.layers = nn.Linear(noise, shape[0])
+    def forward(self, noise, labels=None):
+        return self.layers(noise)
+'''
+
+
+def test_a_class_of_the_users_own_file(tmp_path: Path):
+    (tmp_path / "net.py").write_text(NET)
+    made = recipe(generator={"network": f"{tmp_path}/net.py:Small", "width": 7})
+    game = build(made, Facts((2,)))
+    assert game.generator.width == 7
+    assert game.generate(torch.zeros(3, made.noise)).shape == (3, 2)
+    wrong = recipe(generator={"network": f"{tmp_path}/net.py:Small", "wide": 7})
+    assert "generator.wide: no such argument; did you mean 'width'?" in refusal(wrong)
+    assert "has no class 'Large'" in refusal(recipe(generator=f"{tmp_path}/net.py:Large"))
+    assert "has no class 'Generator'" in refusal(recipe(generator=f"{tmp_path}/net.py"))
+
+
+def test_a_file_that_fails_to_import_says_why(tmp_path: Path):
+    (tmp_path / "net.py").write_text("1 / 0\n")
+    said = refusal(recipe(generator=f"{tmp_path}/net.py:Small"))
+    assert "net.py: cannot be imported (ZeroDivisionError: division by zero)" in said
+
+
+def test_a_game_of_the_users_own_takes_what_it_names(tmp_path: Path):
+    (tmp_path / "game.py").write_text(
+        "from gansmith.games.game import Game\n"
+        "class Mine(Game):\n"
+        "    def __init__(self, generator, discriminator, shape, power: int = 1):\n"
+        "        super().__init__()\n"
+        "        self.generator, self.discriminator = generator, discriminator\n"
+        "        self.shape, self.power = shape, power\n"
+    )
+    name = f"{tmp_path}/game.py:Mine"
+    game = build(recipe(game={"name": name, "power": 2}), FACTS)
+    assert (game.shape, game.power) == ((1, 8, 8), 2)
+    # What it does not take must not be passed over in silence.
+    assert "penalties: the game" in refusal(recipe(game=name, penalties={"r1": {"weight": 1}}))
+    assert "augment: the game" in refusal(recipe(game=name, augment={"ada": {"probability": 1}}))
+
+
+def test_augmentations_follow_one_another_each_by_its_own_knob(tmp_path: Path):
+    (tmp_path / "more.py").write_text(
+        "class Add:\n"
+        "    def __init__(self, amount: float = 1.0):\n"
+        "        self.amount = amount\n"
+        "    def __call__(self, images, draws, p):\n"
+        "        return images + self.amount * p\n"
+    )
+    mine = f"{tmp_path}/more.py:Add"
+    only_cut = dict.fromkeys(("xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac", "contrast"), 0)
+    colours = dict.fromkeys(("brightness", "lumaflip", "hue", "saturation"), 0)
+    made = recipe(augment={mine: {"probability": 0.5, "amount": 4}, "ada": {"probability": 0.1, **only_cut, **colours}})
+    game = build(made, FACTS)
+    assert isinstance(game, Synthesis)
+    assert game.augment is not None
+    knobs = {made.augment_knobs()[mine]: 0.5, made.augment_knobs()["ada"]: 1.0}
+    out = game.augment(torch.ones(4, 1, 8, 8), Draws(0, 0, 4), knobs)
+    assert set(out.unique().tolist()) == {0.0, 3.0}
+
+
+# --- names -----------------------------------------------------------------------------------------
+
+
+def test_find_gives_the_class_of_a_name():
+    assert find("networks", "mlp", "Generator") is mlp.Generator
+    assert find("networks", "dcgan:Discriminator", "Generator") is dcgan.Discriminator
+    assert find("games", "synthesis", "Synthesis") is Synthesis
+
+
+def test_the_functions_that_a_recipe_can_name():
+    assert functions(adversarial, adversarial.AdversarialLoss) == [
+        "hinge", "least_squares", "minimax", "nonsaturating", "relativistic", "wasserstein",
+    ]  # fmt: skip
+    assert functions(penalties, penalties.Penalty) == ["gradient_penalty", "r1", "r2"]
