@@ -167,7 +167,7 @@ def test_the_second_ctrl_c_is_let_through_and_the_last_checkpoint_stands(tmp_pat
 
 
 def test_a_training_in_another_thread_leaves_signals_alone(tmp_path):
-    made, ear = make_trainer(tmp_path)
+    made, _ = make_trainer(tmp_path)
     before, reasons = signal.getsignal(signal.SIGINT), []
     thread = threading.Thread(target=lambda: reasons.append(made.train()))
     thread.start()
