@@ -2,6 +2,11 @@
 
 import pytest
 import torch
+from hypothesis import settings
+
+# The same examples each time, and a busy machine is no failure.
+settings.register_profile("gansmith", deadline=None, derandomize=True)
+settings.load_profile("gansmith")
 
 
 @pytest.fixture(autouse=True, scope="session")

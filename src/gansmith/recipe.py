@@ -22,15 +22,8 @@ SCHEMA = 1
 """Version of the recipe's schema, stored with each resolved recipe."""
 
 
-# --- small types -----------------------------------------------------------------------------------
-
-
 def count(value: object) -> int:
-    """Read a number of examples: `2000000`, `"2M"`, `"60k"`, `"20_000"`.
-
-    Raises:
-        ValueError: where the text is no positive whole number of examples.
-    """
+    """Read a number of examples: `2000000`, `"2M"`, `"60k"`, `"20_000"`; a ValueError says what was expected."""
     if isinstance(value, bool) or value is None:
         raise ValueError(f"expected a number of images such as 60000, 60k or 2M, not {value!r}")
     text = str(value).strip().replace("_", "").replace(",", "")
@@ -112,9 +105,6 @@ Scheduled = Number | Ramp
 def value_at(scheduled: float | Ramp, images: float, total: int) -> float:
     """The value of a number or ramp after `images` of `total` images."""
     return scheduled.at(images, total) if isinstance(scheduled, Ramp) else scheduled
-
-
-# --- the parts -------------------------------------------------------------------------------------
 
 
 class Open(BaseModel):
@@ -357,9 +347,6 @@ class Recipe(Frozen):
     def augment_knobs(self) -> dict[str, str]:
         """The knob that holds each augmentation's probability: `augment`, or `augment/{name}` of several."""
         return {name: "augment" if len(self.augment) == 1 else f"augment/{name}" for name in self.augment}
-
-
-# --- load, override, save --------------------------------------------------------------------------
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
