@@ -1,4 +1,4 @@
-"""Images a second of `gan`, `dcgan` and `r3gan` on one CUDA device, in under eight minutes.
+"""Images a second of `gan`, `dcgan` and `r3gan-small` on one CUDA device, in under eight minutes.
 
     python bench/gpu.py [--minutes 7.5] [--json FILE]
 

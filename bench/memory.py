@@ -16,7 +16,7 @@ from typing import Any
 
 from common import child, flags, record, run_child, table
 
-RECIPES = ("gan", "dcgan", "r3gan", "auto")
+RECIPES = ("gan", "dcgan", "r3gan-small", "auto")
 
 
 def work(order: dict[str, Any]) -> float:
@@ -27,10 +27,6 @@ def work(order: dict[str, Any]) -> float:
 
     if order["recipe"]:
         overrides = {"snapshots": 2}
-        if order["recipe"] == "r3gan":
-            from speed import OVERRIDES
-
-            overrides |= OVERRIDES["r3gan"]
         with tempfile.TemporaryDirectory() as folder:
             gansmith.train(
                 order["recipe"], data="mnist", data_root=order["root"], out=str(Path(folder) / "run"),

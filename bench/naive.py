@@ -1,8 +1,8 @@
-"""Naive eager training loops over the very networks of gansmith's `dcgan` and `r3gan`: the other references.
+"""Naive eager training loops over the very networks of gansmith's `dcgan` and `r3gan-small`: the other references.
 
 The networks are built from the same recipe and then brought back to torch's stock layers (`stock`), so that
 nothing of gansmith's own kernels is in the reference: float32, contiguous, unfused Adam, `.item()` at each
-step, D(real) and D(fake) apart, and for `r3gan` R1 and R2 at each step by `create_graph=True`.
+step, D(real) and D(fake) apart, and for `r3gan-small` R1 and R2 at each step by `create_graph=True`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional
 from gansmith.build import Facts, build
 from gansmith.networks import layers, r3gan
 from gansmith.networks.convolution import Conv2d, ConvTranspose2d
-from gansmith.recipe import Network, Recipe, value_at
+from gansmith.recipe import Recipe, value_at
 
 
 class StockResample(nn.Module):
@@ -163,7 +163,7 @@ def naive_r3gan(recipe: Recipe, shape: tuple[int, ...], device: torch.device | s
     return Loop(step, generator, discriminator)
 
 
-NAIVE = {"gan": naive_gan, "dcgan": naive_gan, "r3gan": naive_r3gan}
+NAIVE = {"gan": naive_gan, "dcgan": naive_gan, "r3gan-small": naive_r3gan}
 
 
 def rate(
@@ -194,12 +194,3 @@ def rate(
             shown += batch
             if now >= seconds + timed_from:
                 return shown / (now - timed_from)
-
-
-def with_networks(recipe: Recipe, **arguments: object) -> Recipe:
-    """Copy a recipe, so that its two networks have other arguments."""
-    parts = {
-        side: Network.model_validate({**getattr(recipe, side).model_dump(), **arguments})
-        for side in ("generator", "discriminator")
-    }
-    return recipe.model_copy(update=parts)
