@@ -85,7 +85,7 @@ def main() -> None:
               str(args.images), "--checkpoint-every", str(args.every), "--seed", "7", *args.extra]  # fmt: skip
     life = finish([*common, "--out", str(folder / "whole")], log)
     whole = last(folder / "whole")
-    kills = early = resumed = trainings = 0
+    kills = early = trainings = 0
     differing: list[str] = []
     while True:
         out = folder / f"killed-{trainings}"
@@ -94,15 +94,14 @@ def main() -> None:
             process = start(arguments, log)
             if kills < args.kills:
                 # Most of a process' life is its start: draw from a stretch that reaches well beyond it.
-                until = time.monotonic() + draw.uniform(0.3, max(4.0, life / 3))
+                until = time.monotonic() + draw.uniform(0.3, max(4.0, life / 2))
                 while process.poll() is None and time.monotonic() < until:
                     time.sleep(0.002)
             if process.poll() is None and kills < args.kills:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                kills += 1
                 if list((out / "checkpoints").glob("[0-9]*.safetensors")):
-                    arguments, resumed = ["resume", str(out)], resumed + 1
+                    arguments, kills = ["resume", str(out)], kills + 1
                 else:  # nothing was saved yet, so there is nothing to go on with
                     shutil.rmtree(out, ignore_errors=True)
                     early += 1
@@ -117,8 +116,8 @@ def main() -> None:
     row = {
         "recipe": args.recipe,
         "data": args.data,
-        "kills": kills,
-        "of them before the first checkpoint": early,
+        "kills, each resumed": kills,
+        "and before the first checkpoint": early,
         "trainings finished": trainings,
         "tensors compared in each": len(whole["tensors"]),
         "tensors that differ": len(differing),
