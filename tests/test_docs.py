@@ -21,7 +21,9 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,9 @@ TOYS = {
     "StyleGAN2": lambda cls: cls(Styled(), dense(16, 1)),
     "Growing": lambda cls: cls(Grows(), Pools()),
     "FAnoGAN": lambda cls: cls(dense(8, *IMAGE), Features(), encoder=dense(16, 8)),
-    "HiFiGAN": lambda cls: cls(dense(8, *SOUND), Listens(2), Listens(3), lambda s: s.unfold(2, 4, 4).abs().mean(3)[:, 0]),
+    "HiFiGAN": lambda cls: cls(
+        dense(8, *SOUND), Listens(2), Listens(3), lambda s: s.unfold(2, 4, 4).abs().mean(3)[:, 0]
+    ),
     "CycleGAN": lambda cls: cls(dense(16, *IMAGE), dense(16, *IMAGE), dense(16, 1), dense(16, 1), IMAGE),
     "CTGAN": lambda cls: cls(dense(11, *ROW), dense(70, 1)),
     "SeqGAN": lambda cls: cls(Recurrent(), dense(35, 1)),
@@ -199,7 +203,7 @@ def test_the_gradient_of_each_example_is_clipped_as_one_by_one(sketches):
     got, norms = sketches["clipped_sum"](game, "discriminator", Turn(Batch(data), Draws(1, 0, 6)), bound)
     assert (norms > bound).any()
     names = [name for name, _ in game.named_parameters() if name.startswith("discriminator")]
-    want = {name: 0.0 for name in names}
+    want = dict.fromkeys(names, 0.0)
     for i in range(6):
         one = copy.deepcopy(game)
         terms = one.play("discriminator", Turn(Batch(data[i : i + 1]), Draws(1, 0, 6, start=i, stop=i + 1))).terms

@@ -92,7 +92,8 @@ def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
         "noise": 64,
         "batch": batch,
         "penalties": {
-            name: {"weight": {"start": round(gamma, 4), "end": round(gamma / 5, 4)}, "every": 2} for name in ("r1", "r2")
+            name: {"weight": {"start": round(gamma, 4), "end": round(gamma / 5, 4)}, "every": 2}
+            for name in ("r1", "r2")
         },
         "optimizer": {"lr": {"start": 1e-3, "end": 2e-5, "hold": 0.3}, "betas": [0.0, 0.99]},
         "images": 1_000_000 if side <= 16 else 2_000_000 if side <= 40 else 5_000_000,

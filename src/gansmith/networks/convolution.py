@@ -101,7 +101,12 @@ def _fit(x: torch.Tensor) -> torch.Tensor:
 
 
 def conv2d(
-    x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None = None, stride: int = 1, padding: int = 0, groups: int = 1
+    x: torch.Tensor,
+    w: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    groups: int = 1,
 ) -> torch.Tensor:
     """The convolution of x [B, C, H, W] with w [O, C / groups, h, w], differentiable without limit."""
     if w.shape[2:] == (1, 1) and groups == stride == 1 and not padding and x.device.type == "cpu":
@@ -113,7 +118,12 @@ def conv2d(
 
 
 def conv_transpose2d(
-    x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None = None, stride: int = 1, padding: int = 0, groups: int = 1
+    x: torch.Tensor,
+    w: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    groups: int = 1,
 ) -> torch.Tensor:
     """The transposed convolution of x [B, C, H, W] with w [C, O / groups, h, w], differentiable without limit."""
     height, width = ((n - 1) * stride - 2 * padding + k for n, k in zip(x.shape[2:], w.shape[2:], strict=True))
