@@ -13,6 +13,9 @@ class GansmithError(Exception):
 
     exit_code = REFUSED
 
+    silent: bool | None = None
+    """Among several ranks: whether another one says what went wrong; None where all of them know the same."""
+
     def __init__(self, what: str, remedy: str | None = None) -> None:
         self.what, self.remedy = what, remedy
         super().__init__(what if remedy is None else f"{what}\n{remedy}")

@@ -65,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _dispatch(arguments)
         except GansmithError as error:
-            if rank == "0":  # every rank refuses the same input; one says so
+            # Every rank refuses the same input, and one says so; unless it went wrong on one of them alone.
+            if not (rank != "0" if error.silent is None else error.silent):
                 print(f"gansmith: error: {error}", file=sys.stderr)
             return error.exit_code
         except KeyboardInterrupt:

@@ -15,9 +15,14 @@ import torch
 import torch.distributed as dist
 
 from gansmith import collectives
+from gansmith.errors import GansmithError, Refused
 
 WAIT = timedelta(hours=3)
 """For which a rank waits for another: the first one draws and scores snapshots while the others wait."""
+
+
+LOST = ("connection closed by peer", "connection reset by peer", "broken pipe", "remote process exited")
+"""What gloo and nccl say of a rank that is gone."""
 
 
 def launched() -> bool:
@@ -32,7 +37,11 @@ def is_first() -> bool:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Join the other ranks, if there are any, and part from them at the end."""
+    """Join the other ranks, if there are any, and part from them at the end.
+
+    Raises:
+        Refused: another rank has ended; where it said why, this one is silent.
+    """
     if not launched() or dist.is_initialized():
         yield
         return
@@ -41,8 +50,25 @@ def joined(device: torch.device) -> Iterator[None]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=WAIT)
     try:
         yield
+    except GansmithError as error:
+        error.silent = not _first_to_fail()
+        raise
+    except RuntimeError as error:
+        if not any(words in str(error).lower() for words in LOST):
+            raise
+        lost = Refused("another rank has ended", "`gansmith resume` goes on from the last checkpoint.")
+        lost.silent = not _first_to_fail()
+        raise lost from None
     finally:
         dist.destroy_process_group()
+
+
+def _first_to_fail() -> bool:
+    """Whether no other rank has told of a failure yet."""
+    try:
+        return dist.distributed_c10d._get_default_store().add("gansmith/failures", 1) == 1
+    except RuntimeError:  # the store is gone with the rank that held it
+        return False
 
 
 def broadcast(tensors: Iterable[torch.Tensor]) -> None:

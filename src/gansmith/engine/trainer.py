@@ -258,10 +258,13 @@ class Trainer:
 
 
 class _Signals:
-    """Turns the first Ctrl-C (or SIGTERM) into a clean stop; the second is let through."""
+    """Turns the first Ctrl-C (or SIGTERM) into a clean stop; the second is let through.
+
+    Under torchrun a process may hear one Ctrl-C twice: from the terminal, and from torchrun.
+    """
 
     def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
+        self.trainer, self.heard = trainer, 0.0
         self.old: dict[int, Any] = {}
 
     def __enter__(self) -> None:
@@ -274,6 +277,8 @@ class _Signals:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.trainer._stop:
+        again = self.trainer._stop and not (distributed.launched() and time.monotonic() < self.heard + 2.0)
+        if again:
             raise KeyboardInterrupt
+        self.heard = time.monotonic()
         self.trainer.interrupt()
