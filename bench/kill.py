@@ -93,8 +93,8 @@ def main() -> None:
         while True:
             process = start(arguments, log)
             if kills < args.kills:
-                # Most of a process' life is its start: draw from a stretch that reaches well beyond it.
-                until = time.monotonic() + draw.uniform(0.3, max(4.0, life / 2))
+                # Over a whole life, since much of it is the start; a training that ends before counts as finished.
+                until = time.monotonic() + draw.uniform(0.3, life)
                 while process.poll() is None and time.monotonic() < until:
                     time.sleep(0.002)
             if process.poll() is None and kills < args.kills:

@@ -172,7 +172,9 @@ def by_move(terms: Mapping[str, float]) -> dict[str, float]:
     """The loss of each move: the sum of its terms (`discriminator/adversarial`, `discriminator/r1`)."""
     sums: dict[str, float] = {}
     for name, value in terms.items():
-        move = name.rpartition("/")[0] or name
+        move, _, term = name.partition("/")
+        if term.startswith("watched/"):
+            continue
         sums[move] = sums.get(move, 0.0) + value
     return sums
 

@@ -54,6 +54,11 @@ def loss_of(outcome: Outcome) -> torch.Tensor:
     return torch.stack([term.mean() for term in outcome.terms.values()]).sum() if outcome.terms else torch.zeros(())
 
 
+def named(outcome: Outcome) -> dict[str, torch.Tensor]:
+    """Terms by name, and what is only watched as `watched/name`: no part of a loss, and not to be added to it."""
+    return {**outcome.terms, **{f"watched/{name}": value for name, value in outcome.watched.items()}}
+
+
 class Eager:
     """Plays a move with autograd, as it stands."""
 
@@ -67,7 +72,7 @@ class Eager:
         with randomness.use(turn.draws):
             outcome = self.game.play(move, turn)
             grads = torch.autograd.grad(loss_of(outcome), targets, allow_unused=True)
-        terms = {**outcome.terms, **outcome.watched}
+        terms = named(outcome)
         return Result(grads, {k: v.detach() for k, v in terms.items()}, outcome.state, outcome.shared)
 
 
@@ -138,7 +143,7 @@ class Compiled:
             # What carries a graph cannot leave the trace: a later move makes it anew from the same draws.
             handed = {k: v for k, v in outcome.shared.items() if not v.requires_grad}
             plain = [{k: v.detach() for k, v in part.items()} for part in
-                     ({**outcome.terms, **outcome.watched}, outcome.state, handed)]  # fmt: skip
+                     (named(outcome), outcome.state, handed)]  # fmt: skip
             return (list(grads), *plain)
 
         # Once beside, on copies of the buffers, to learn which draws the move makes; then for the tracer.
