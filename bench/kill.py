@@ -3,8 +3,8 @@
     python bench/kill.py [--kills 50] [--recipe r3gan] [--data digits]
 
 A training is started from the command line with frequent checkpoints, killed by SIGKILL at an instant drawn
-uniformly from its life (its start, its saving and its resuming included), and resumed, until enough kills are
-made; then it is let finish. A training that ends before is compared, and another begun. Every tensor of the
+uniformly from half of a whole training's time (starting, saving and resuming included), and resumed, until enough
+kills are made; then it is let finish. A training that ends before is compared, and another begun. Every tensor of the
 last checkpoint (weights, averages, optimisers, states) must equal an uninterrupted training's, bit for bit.
 """
 
@@ -77,12 +77,12 @@ def main() -> None:
     parser.add_argument("extra", nargs="*", help="further arguments of `gansmith train`, after --")
     args = parser.parse_args()
     if args.quick:
-        args.kills, args.images, args.every = 3, 6000, 500
+        args.kills, args.images, args.every = 3, 15_000, 500
     draw = random.Random(args.seed)
     folder = Path(tempfile.mkdtemp(prefix="gansmith-kill-"))
     log = folder / "log"
     common = ["train", args.recipe, "--data", args.data, "--data-root", str(args.data_root), "--images",
-              str(args.images), "--checkpoint-every", str(args.every), "--seed", "7", *args.extra]  # fmt: skip
+              str(args.images), "--checkpoint-every", str(args.every), "--seed", "7", "--score", "false", *args.extra]  # fmt: skip
     life = finish([*common, "--out", str(folder / "whole")], log)
     whole = last(folder / "whole")
     kills = early = trainings = 0
@@ -93,8 +93,8 @@ def main() -> None:
         while True:
             process = start(arguments, log)
             if kills < args.kills:
-                # Over a whole life, since much of it is the start; a training that ends before counts as finished.
-                until = time.monotonic() + draw.uniform(0.3, life)
+                # Over half a life, so that most trainings are killed more than once.
+                until = time.monotonic() + draw.uniform(0.3, life / 2)
                 while process.poll() is None and time.monotonic() < until:
                     time.sleep(0.002)
             if process.poll() is None and kills < args.kills:

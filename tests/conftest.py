@@ -1,15 +1,9 @@
-"""What all tests have in common."""
+"""What all tests have in common: one thread, in this process and in those that it starts.
 
-import pytest
-import torch
-from hypothesis import settings
+Tiny tensors gain nothing from threads, and lose much on a machine that is busy with something else. By the
+environment, since torch's own setting does not reach new threads; so before torch is first imported.
+"""
 
-# The same examples each time, and a busy machine is no failure.
-settings.register_profile("gansmith", deadline=None, derandomize=True)
-settings.load_profile("gansmith")
+import os
 
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    """Tiny tensors gain nothing from threads, and lose much on a machine that is busy with something else."""
-    torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -385,8 +385,10 @@ def _next(run: Run, summary: Summary, info: Mapping[str, Any]) -> str:
 
 
 def classes_of(info: Mapping[str, Any]) -> list[str]:
-    """The names of the classes that a run was trained on, [] where it has none."""
+    """The names of the classes that a run's model can be asked for, [] where it has none."""
     data = info.get("data")
+    if isinstance(data, Mapping) and data.get("conditional") is False:
+        return []
     found = data.get("classes") if isinstance(data, Mapping) else None
     return [str(name) for name in found] if isinstance(found, list | tuple) else []
 
