@@ -81,8 +81,9 @@ def main() -> None:
     draw = random.Random(args.seed)
     folder = Path(tempfile.mkdtemp(prefix="gansmith-kill-"))
     log = folder / "log"
-    common = ["train", args.recipe, "--data", args.data, "--data-root", str(args.data_root), "--images",
-              str(args.images), "--checkpoint-every", str(args.every), "--seed", "7", "--score", "false", *args.extra]  # fmt: skip
+    common = ["train", args.recipe, "--data", args.data, "--data-root", str(args.data_root)]
+    common += ["--images", str(args.images), "--checkpoint-every", str(args.every), "--seed", "7"]
+    common += ["--score", "false", *args.extra]
     life = finish([*common, "--out", str(folder / "whole")], log)
     whole = last(folder / "whole")
     kills = early = trainings = 0
