@@ -1,9 +1,16 @@
-"""What all tests have in common: one thread, in this process and in those that it starts.
+"""What all tests have in common.
 
-Tiny tensors gain nothing from threads, and lose much on a machine that is busy with something else. By the
-environment, since torch's own setting does not reach new threads; so before torch is first imported.
+One thread, in this process and in those that it starts: tiny tensors gain nothing from threads, and lose much
+on a machine that is busy with something else. By the environment, since torch's own setting does not reach new
+threads; so before torch is first imported.
 """
 
 import os
 
+from hypothesis import settings
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same examples each time, and a busy machine is no failure.
+settings.register_profile("gansmith", deadline=None, derandomize=True)
+settings.load_profile("gansmith")
