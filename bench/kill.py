@@ -82,8 +82,8 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="gansmith-kill-"))
     log = folder / "log"
     common = ["train", args.recipe, "--data", args.data, "--data-root", str(args.data_root)]
-    common += ["--images", str(args.images), "--checkpoint-every", str(args.every), "--seed", "7"]
-    common += ["--score", "false", *args.extra]
+    common += ["--images", str(args.images), "--checkpoint-every", str(args.every), "--seed", "7", "--score", "false"]
+    common += args.extra
     life = finish([*common, "--out", str(folder / "whole")], log)
     whole = last(folder / "whole")
     kills = early = trainings = 0
