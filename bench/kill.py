@@ -65,6 +65,13 @@ def unlike(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return sorted((a.keys() | b.keys()) - same)
 
 
+def begun_alike(one: Path, other: Path) -> bool:
+    """Tell whether two runs compute alike: each measures its own routes when it begins, and keeps them."""
+    from gansmith.run import Run
+
+    return Run(one).info()["numerics"] == Run(other).info()["numerics"]
+
+
 def main() -> None:
     """Kill, resume, compare, and print the table."""
     parser = flags(__doc__)
@@ -101,9 +108,9 @@ def main() -> None:
             if process.poll() is None and kills < args.kills:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                if list((out / "checkpoints").glob("[0-9]*.safetensors")):
+                if (out / "run.json").exists() and begun_alike(out, folder / "whole"):
                     arguments, kills = ["resume", str(out)], kills + 1
-                else:  # nothing was saved yet, so there is nothing to go on with
+                else:  # it had not begun to train, so there is nothing to go on with
                     shutil.rmtree(out, ignore_errors=True)
                     early += 1
                 continue
@@ -111,14 +118,15 @@ def main() -> None:
                 raise SystemExit(f"gansmith {' '.join(arguments)} failed:\n{log.read_text(errors='replace')[-3000:]}")
             break
         trainings += 1
-        differing += unlike(whole, last(out))
+        if begun_alike(out, folder / "whole"):
+            differing += unlike(whole, last(out))
         if kills >= args.kills:
             break
     row = {
         "recipe": args.recipe,
         "data": args.data,
         "kills, each resumed": kills,
-        "and before the first checkpoint": early,
+        "and before the training": early,
         "trainings finished": trainings,
         "tensors compared in each": len(whole["tensors"]),
         "tensors that differ": len(differing),

@@ -149,6 +149,8 @@ def choose_compilation(player: Player, rate: Rate, wanted: str) -> tuple[Rate, s
     """Try compiled moves where they are wanted or can pay, keep the faster, and say which in one line."""
     if wanted == "off":
         return rate, "compile: off, as asked"
+    if player.world > 1 and player.game.coupled:
+        return rate, "compile: off (the ranks exchange statistics within a move)"
     seconds = player.total / rate.images_per_second
     if wanted == "auto" and seconds < LONG:
         return rate, f"compile: off (about {seconds:.0f} s of training would not repay the trial)"
