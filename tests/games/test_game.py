@@ -77,7 +77,7 @@ def test_a_move_on_four_numbers(kind):
     assert by_offset is None or by_offset.item() == pytest.approx(0)
     assert result.terms["gap"].tolist() == pytest.approx([-0.5 * f + 0.5 * x for f, x in zip(fake, REAL, strict=True)])
     assert result.terms["pull"].item() == pytest.approx(0.025)
-    assert result.terms["on_real"].tolist() == pytest.approx([-0.5 * x + 0.25 for x in REAL])
+    assert result.terms["watched/on_real"].tolist() == pytest.approx([-0.5 * x + 0.25 for x in REAL])
     assert result.state["mean"].item() == pytest.approx(0.5 + 0.5 * mean)
 
 
