@@ -26,6 +26,11 @@ RECIPES = {
         "generator": TINY, "discriminator": TINY, "loss": "relativistic", "penalties": PAIR,
         "optimizer": {"lr": {"start": 1e-3, "end": 1e-4}, "betas": [0.0, {"start": 0.9, "end": 0.99}]},
     },
+    "ada": {
+        "generator": TINY, "discriminator": TINY, "loss": "relativistic", "penalties": {"r1": {"weight": 0.5}},
+        "augment": {"ada": {"probability": {"start": 0.2, "end": 0.8, "over": 60}}},
+        "game": {"name": "synthesis", "shared_fakes": False}, "data": {"mirror": True},
+    },
     "r3gan-mlp": {
         "generator": MLP, "discriminator": MLP, "loss": "relativistic",
         "penalties": {"r1": {"weight": 0.5}, "r2": {"weight": 0.5}}, "optimizer": {"name": "adamw"},

@@ -383,7 +383,7 @@ def test_another_attempt_draws_other_numbers():
 # --- accumulation ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["gan", "r3gan", "r3gan-mlp", "wgan-gp", "hinge-r1"])
+@pytest.mark.parametrize("name", ["gan", "r3gan", "ada", "r3gan-mlp", "wgan-gp", "hinge-r1"])
 @pytest.mark.parametrize("micro", [4, 1])
 def test_microbatches_come_to_the_same_as_the_whole_batch(name, micro):
     # SGD-like steps: Adam would magnify a rounding error where a gradient is nothing but one.
