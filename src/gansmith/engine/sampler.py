@@ -75,7 +75,7 @@ class Sampler:
 
         Args:
             n: how many.
-            seed: equal seeds give equal samples, whatever n is.
+            seed: equal seeds give equal samples, whatever n is (to a rounding: one level of 256).
             label: a class by name or number; None takes each class in turn.
             truncation: factor of the latents' spread, in (0, 1]; less is safer and less diverse.
 

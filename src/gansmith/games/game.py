@@ -67,7 +67,8 @@ class Outcome:
         terms: what is minimised, by name; the move's loss is their sum. [B] each, or a scalar where a
             term is coupled across the batch (already averaged over all ranks).
         state: new values of states.
-        shared: for later moves of this round; a graph in them is kept until the round ends.
+        shared: for later moves of this round. What carries a graph is handed on until a network that it
+            goes through is trained, and never of a compiled move or a microbatch: a move makes it anew then.
         watched: numbers to log that are not minimised, [B] or scalar each.
     """
 
@@ -99,7 +100,10 @@ class Game(nn.Module):
         return None
 
     def enter(self, phase: str) -> None:
-        """A phase of the recipe begins (progressive growing adds a block here)."""
+        """A phase of the recipe begins (progressive growing opens a block here).
+
+        A resume or a roll-back enters the phase of its clock alone: so it must not build on an earlier one.
+        """
 
     def prepare(self, move: str, turn: Turn) -> Mapping[str, torch.Tensor]:
         """Gradient-free work before a move (rollouts); what it returns joins `turn.shared`."""
