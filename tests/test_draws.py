@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import pytest
 import torch
 
-from gansmith.draws import Draws, Recorded, current, mix, replay, use
+from gansmith.draws import Draws, Recorded, current, mix, replay, seeded, use
 
 
 def take(draws: Draws) -> list[torch.Tensor]:
@@ -111,3 +112,26 @@ def test_mix_spreads():
     assert len(keys) == 64 * 64
     assert all(0 <= key < 1 << 63 for key in keys)
     assert mix(1, 2) != mix(2, 1)
+
+
+def test_seeding_is_one_threads_at_a_time_and_leaves_no_trace():
+    def weights(pause):
+        with seeded(5):
+            first = torch.randn(3)
+            pause()
+            return torch.cat([first, torch.randn(3)])
+
+    torch.manual_seed(1)
+    expected = torch.randn(2)
+    torch.manual_seed(1)
+    alone, other = weights(lambda: None), []
+    thread = threading.Thread(target=lambda: other.append(weights(lambda: None)))
+
+    def begin_another():
+        thread.start()
+        thread.join(0.2)  # it cannot come in between
+
+    assert torch.equal(weights(begin_another), alone)
+    thread.join()
+    assert torch.equal(other[0], alone)
+    assert torch.equal(torch.randn(2), expected)

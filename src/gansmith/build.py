@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gansmith.draws import Draws, mix
+from gansmith.draws import Draws, mix, seeded
 from gansmith.errors import Refused, nearest
 from gansmith.games.game import Game
 from gansmith.games.synthesis import Augment, Lazy
@@ -52,8 +52,7 @@ def build(recipe: Recipe, facts: Facts) -> Game:
     Raises:
         Refused: an unknown part or argument, or one that does not fit the data.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix(recipe.seed, 0x1217))
+    with seeded(mix(recipe.seed, 0x1217)):
         offers: dict[str, Any] = {"shape": facts.shape, "classes": facts.classes, "noise": recipe.noise}
         networks = {role: network(role, part, offers) for role, part in recipe.all_networks().items()}
         loss = _function(adversarial, adversarial.AdversarialLoss, "loss", recipe.loss)

@@ -52,6 +52,21 @@ def _generator(device: torch.device) -> torch.Generator:
     return held[device]
 
 
+_SEEDING = threading.RLock()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's own CPU generator inside the block, for constructors that know no other, and put it back.
+
+    That generator is the whole process's: so one thread at a time, or two trainings that begin together
+    would take each other's first weights.
+    """
+    with _SEEDING, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
 class Draws:
     """The random numbers of one move.
 

@@ -88,3 +88,19 @@ def test_a_device_that_is_not_there_is_refused():
         with pytest.raises(Refused, match="--device cuda:1"):
             hardware.pick_device("cuda:1")
         assert hardware.pick_device("auto").type in ("cpu", "mps")
+
+
+def test_the_last_training_to_end_puts_the_settings_back():
+    before = torch.get_float32_matmul_precision()
+    first, second = hardware.borrowed(), hardware.borrowed()
+    try:
+        torch.set_float32_matmul_precision("highest")
+        first.__enter__()
+        torch.set_float32_matmul_precision("medium")
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.get_float32_matmul_precision() == "medium"  # the other still trains
+        second.__exit__(None, None, None)
+        assert torch.get_float32_matmul_precision() == "highest"
+    finally:
+        torch.set_float32_matmul_precision(before)

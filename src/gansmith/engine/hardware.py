@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -146,8 +147,9 @@ def probe(device: torch.device = torch.device("cpu")) -> Probe:  # noqa: B008
 
 def _bf16_gain(device: torch.device) -> float:
     def both_ways(dtype: torch.dtype) -> float:
-        x = torch.randn(32, 64, 8, 8, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
-        w = torch.randn(64, 64, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+        # Ones, not noise: the time does not depend on values, and torch's generator is the whole process's.
+        x = torch.ones(32, 64, 8, 8, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+        w = torch.ones(64, 64, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
 
         def work() -> None:
             y = torch.ops.aten.convolution(x, w, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1)
@@ -158,7 +160,7 @@ def _bf16_gain(device: torch.device) -> float:
         return _seconds(work, device, 3)
 
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.no_grad():
             return both_ways(torch.float32) / both_ways(torch.bfloat16)
     except RuntimeError:  # a device without bf16
         return 0.0
@@ -175,16 +177,32 @@ def decide(precision: str, compile_: str, device: torch.device, world: int) -> N
     )  # fmt: skip
 
 
+_BORROWING = threading.Lock()
+_borrowers = 0
+_lent: tuple[int, str] | None = None
+
+
 @contextmanager
 def borrowed() -> Iterator[None]:
-    """Put back, afterwards, the settings of torch that hold for the whole process: they are the caller's."""
-    threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    """Put back, afterwards, the settings of torch that hold for the whole process: they are the caller's.
+
+    Where several trainings share the process, the first notes the settings and the last puts them back.
+    """
+    global _borrowers, _lent
+    with _BORROWING:
+        if _borrowers == 0:
+            _lent = torch.get_num_threads(), torch.get_float32_matmul_precision()
+        _borrowers += 1
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(matmul)
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
+        with _BORROWING:
+            _borrowers -= 1
+            if _borrowers == 0 and _lent is not None:
+                threads, matmul = _lent
+                torch.set_float32_matmul_precision(matmul)
+                if torch.get_num_threads() != threads:
+                    torch.set_num_threads(threads)
 
 
 def apply(numerics: Numerics) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from gansmith.draws import seeded
 from gansmith.errors import Refused
 from gansmith.metrics import stored
 from gansmith.metrics.extractor import as_tensor, exact_float32
@@ -190,8 +191,7 @@ def fit_domain(
 
 
 def _new(shape: tuple[int, ...], classes: int, seed: int) -> DomainClassifier:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         return DomainClassifier(shape, classes).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
