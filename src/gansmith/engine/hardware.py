@@ -177,32 +177,42 @@ def decide(precision: str, compile_: str, device: torch.device, world: int) -> N
     )  # fmt: skip
 
 
+class _Found:
+    """The settings of the whole process as a borrower found them."""
+
+    def __init__(self) -> None:
+        self.threads, self.matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
+
+    def put_back(self) -> None:
+        torch.set_float32_matmul_precision(self.matmul)
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+
+
 _BORROWING = threading.Lock()
-_borrowers = 0
-_lent: tuple[int, str] | None = None
+_borrowers: list[list[_Found]] = []
+"""Who borrows now, in the order in which they came; each holds the one thing that it is to put back."""
 
 
 @contextmanager
 def borrowed() -> Iterator[None]:
     """Put back, afterwards, the settings of torch that hold for the whole process: they are the caller's.
 
-    Where several trainings share the process, the first notes the settings and the last puts them back.
+    Where a training that began later still goes on, nothing is changed under it: it puts them back instead.
     """
-    global _borrowers, _lent
     with _BORROWING:
-        if _borrowers == 0:
-            _lent = torch.get_num_threads(), torch.get_float32_matmul_precision()
-        _borrowers += 1
+        mine = [_Found()]
+        _borrowers.append(mine)
     try:
         yield
     finally:
         with _BORROWING:
-            _borrowers -= 1
-            if _borrowers == 0 and _lent is not None:
-                threads, matmul = _lent
-                torch.set_float32_matmul_precision(matmul)
-                if torch.get_num_threads() != threads:
-                    torch.set_num_threads(threads)
+            place = next(i for i, each in enumerate(_borrowers) if each is mine)
+            if place == len(_borrowers) - 1:
+                mine[0].put_back()
+            else:
+                _borrowers[place + 1][:] = mine
+            del _borrowers[place]
 
 
 def apply(numerics: Numerics) -> None:
