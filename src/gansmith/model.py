@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gansmith.build import Facts, build
 from gansmith.engine import checkpoint, hardware
-from gansmith.engine.sampler import Sampler, latents
+from gansmith.engine.sampler import Sampler
 from gansmith.errors import Refused
 from gansmith.games.game import Game
 from gansmith.recipe import Recipe
@@ -46,10 +46,6 @@ class Model(Sampler):
         )  # fmt: skip
         self.run, self.recipe, self.game, self.images = run, recipe, game, int(rest["images"])
         self.matmul = str(rest["numerics"]["matmul"])
-
-    def latents(self, n: int, seed: int = 0) -> NDArray[np.float32]:
-        """`n` latent vectors of a seed, float32 [n, noise]; the first k of n are those of k."""
-        return latents(n, self.noise, seed)
 
     def decode(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> NDArray[Any]:
         """As `Sampler.decode`, by the matmul route that the run was trained with: so samples are those of its grids."""

@@ -188,10 +188,8 @@ def snapshot_picture(sampler: Sampler, real: NDArray[Any] | None = None, backgro
     shown = np.unique(np.linspace(0, len(sampler.classes) - 1, COLUMNS).round().astype(np.int64))
     columns = len(shown)
     rows = max(2, min(8, PIXELS // (columns * side * side)))
-    from gansmith.engine.sampler import latents
-
     labels = np.tile(shown, rows)
-    return media.grid(sampler.decode(latents(len(labels), sampler.noise, SEED), labels), columns, background=background)
+    return media.grid(sampler.decode(sampler.latents(len(labels), SEED), labels), columns, background=background)
 
 
 class Board:

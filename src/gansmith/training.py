@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import gansmith
-from gansmith import auto
+from gansmith import auto, collectives
 from gansmith import recipe as recipes
 from gansmith import run as runs
 from gansmith.build import Facts, build
@@ -92,6 +92,8 @@ class _Ready:
     dataset: Dataset
     known: Dataset
     """The same with the labels that the networks may not be told of."""
+    opened: bool
+    """Whether it is what the recipe's data open to, and not a Python user's own under some name."""
     rate: measure.Rate
     notes: list[str]
 
@@ -229,7 +231,8 @@ def resume(
         if distributed.is_first():
             checkpoint.put_aside(run, newest.damaged if newest is not None else [])
             run.update_info(status="running")
-        return _finish(run, _Ready(player, recipe, dataset, known, measure.Rate(1.0, 1.0), notes), trainer, place)
+        ready = _Ready(player, recipe, dataset, known, data is None, measure.Rate(1.0, 1.0), notes)
+        return _finish(run, ready, trainer, place)
 
 
 def _never_saved(run: Run, info: Mapping[str, Any]) -> bool:
@@ -285,8 +288,8 @@ def _prepare(
     dataset = known = _checked(data) if isinstance(data, Dataset) else open_dataset(draft.data)
     notes: list[str] = []
     if draft.rule == "auto":
-        classes = len(dataset.classes or ()) if dataset.labels is not None else 0
-        chosen, reasons = auto.choose(auto.Seen(dataset.modality, dataset.shape, dataset.count, classes))
+        seen = auto.Seen(dataset.modality, dataset.shape, dataset.count, _facts(dataset).classes)
+        chosen, reasons = auto.choose(seen)
         own = {k: v for k, v in fields.items() if k != "rule"}
         draft = recipes.validate(recipes.merge(chosen, own), where)
         notes += [f"auto: {reason}" for reason in reasons]
@@ -296,7 +299,7 @@ def _prepare(
         draft = draft.model_copy(update={"images": _counted(lengths["images"])})
     elif lengths["epochs"] is not None:
         draft = draft.model_copy(update={"images": max(1, round(float(lengths["epochs"]) * dataset.count))})
-    numerics = hardware.decide(draft.precision, "off", place, distributed_world())
+    numerics = hardware.decide(draft.precision, "off", place, collectives.world())
     hardware.apply(numerics)
     player = Player(build(draft, _facts(dataset)), dataset, draft, place, numerics)
     if start_from is not None:
@@ -320,7 +323,7 @@ def _prepare(
     player.recipe, player.total = draft, draft.images
     rate, line = measure.choose_compilation(player, rate, draft.compile)
     notes.append(line)
-    return _Ready(player, draft, dataset, known, rate, notes)
+    return _Ready(player, draft, dataset, known, not isinstance(data, Dataset), rate, notes)
 
 
 def _counted(value: int | str) -> int:
@@ -328,13 +331,6 @@ def _counted(value: int | str) -> int:
         return recipes.count(value)
     except ValueError as error:
         raise Refused(f"images: {error}") from None
-
-
-def distributed_world() -> int:
-    """Number of ranks in this training."""
-    from gansmith import collectives
-
-    return collectives.world()
 
 
 def _checked(dataset: Dataset) -> Dataset:
@@ -406,7 +402,7 @@ def _versions() -> dict[str, str]:
 
 def _numerics_again(stored: Mapping[str, Any], recipe: Recipe, place: torch.device) -> Numerics:
     """The numerics that a run began with, as far as this machine has them."""
-    now = hardware.decide(recipe.precision, "off", place, distributed_world())
+    now = hardware.decide(recipe.precision, "off", place, collectives.world())
     kept = {k: stored[k] for k in ("precision", "matmul") if k in stored}
     if kept.get("matmul") == "medium" and hardware.probe(place).medium_error > hardware.ACCURATE:
         del kept["matmul"]  # on this processor it means bf16
@@ -420,7 +416,7 @@ def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> R
     """Play to the end, and note how it ended."""
     player, first = ready.player, distributed.is_first()
     if first and ready.recipe.score:
-        trainer.scores = _Scoring(run, ready.known, ready.recipe, place)
+        trainer.scores = _Scoring(run, ready, place)
     if first:
         for note in ready.notes:
             trainer.tell("note", note)
@@ -440,8 +436,8 @@ def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> R
 class _Scoring:
     """Makes the scorer at the first snapshot: fitting its classifier takes a while, and a dry run never needs it."""
 
-    def __init__(self, run: Run, dataset: Dataset, recipe: Recipe, place: torch.device) -> None:
-        self.run, self.dataset, self.recipe, self.place = run, dataset, recipe, place
+    def __init__(self, run: Run, ready: _Ready, place: torch.device) -> None:
+        self.run, self.ready, self.place = run, ready, place
         self.scorer: Scorer | None = None
         self.off = False
 
@@ -457,26 +453,24 @@ class _Scoring:
                 return {}
             self.run.update_info(score=self.scorer.card)
         scorer = self.scorer
-        return scorer.score(lambda n, seed: sampler.decode(*_drawn(sampler, scorer, n, seed)))
+
+        def draw(n: int, seed: int) -> Any:
+            labels = scorer.labels(n, seed=seed) if sampler.classes is not None else None
+            return sampler.decode(sampler.latents(n, seed), labels)
+
+        return scorer.score(draw)
 
     def _make(self) -> Scorer:
-        data = self.recipe.data
-        train = self.dataset  # labels and all: the scorer may look where the networks may not
+        data = self.ready.recipe.data
+        train = self.ready.known  # labels and all: the scorer may look where the networks may not
         test = None
         if data.split == "train":
             try:
                 # A Python user's own dataset may bear the name of another: only that one's test split is meant.
-                if open_dataset(data).fingerprint == train.fingerprint:
+                if self.ready.opened or open_dataset(data).fingerprint == train.fingerprint:
                     test = open_dataset(data.model_copy(update={"split": "test", "limit": None}))
             except Refused:  # most folders know no splits
                 test = None
         if test is not None and test.fingerprint == train.fingerprint:
             test = None
         return Scorer(train, test, device=self.place)
-
-
-def _drawn(sampler: Sampler, scorer: Scorer, n: int, seed: int) -> tuple[Any, Any]:
-    from gansmith.engine.sampler import latents
-
-    labels = scorer.labels(n, seed=seed) if sampler.classes is not None else None
-    return latents(n, sampler.noise, seed), labels

@@ -57,6 +57,10 @@ class Sampler:
             raise ValueError(f"no label {label!r}; the model knows {', '.join(self.classes)}")
         return np.full(n, index, dtype=np.int64)
 
+    def latents(self, n: int, seed: int = 0) -> NDArray[np.float32]:
+        """`n` latent vectors of a seed, float32 [n, noise]; the first k of n are those of k."""
+        return latents(n, self.noise, seed)
+
     @torch.inference_mode()
     def decode(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> NDArray[Any]:
         """Examples of latents [n, noise]: uint8 [n, C, H, W] of images, float32 [n, *shape] otherwise."""
@@ -82,4 +86,4 @@ class Sampler:
         Returns:
             uint8 [n, C, H, W] of images, float32 [n, *shape] otherwise.
         """
-        return self.decode(latents(n, self.noise, seed) * np.float32(truncation), self.labels_for(n, label))
+        return self.decode(self.latents(n, seed) * np.float32(truncation), self.labels_for(n, label))
