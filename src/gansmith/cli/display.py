@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gansmith.engine.listener import Listener, Progress
@@ -190,6 +190,32 @@ def opening(recipe: Recipe, dataset: Dataset, images: int) -> list[str]:
     names = ", ".join(f"{role} {part.network}" for role, part in recipe.all_networks().items())
     lines.append(f"  {verb} {recipe.images:,} images, {recipe.batch} a step; {names}; loss {recipe.loss.name}")
     return lines
+
+
+def follow(work: Callable[[Listener], Run]) -> int:
+    """Show a training while it runs, and say at the end what came of it.
+
+    Args:
+        work: trains, or goes on, with this listener, and gives the run.
+
+    Returns:
+        The exit code, as of `closing`.
+
+    Raises:
+        KeyboardInterrupt: where nothing was saved yet, so that there is nothing to go on with.
+    """
+    display = make_display()
+    try:
+        run = work(display)
+    except KeyboardInterrupt:
+        # The engine saves at the first Ctrl-C, and returns; the second comes through.
+        if display.run is None or not display.run.checkpoints():
+            raise
+        display.reason, run = "interrupted", display.run
+    finally:
+        if isinstance(display, LiveDisplay):
+            display.close()
+    return closing(run, display)
 
 
 def closing(run: Run, display: Display) -> int:

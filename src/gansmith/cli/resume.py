@@ -30,16 +30,6 @@ def run(argv: Sequence[str]) -> int:
     Run(Path(args.run)).info()  # refuses what is no run before torch is imported
 
     import gansmith
-    from gansmith.cli.display import LiveDisplay, closing, make_display
+    from gansmith.cli.display import follow
 
-    display = make_display()
-    try:
-        resumed = gansmith.resume(args.run, device=args.device, listeners=(display,))
-    except KeyboardInterrupt:
-        if display.run is None:
-            raise
-        display.reason, resumed = "interrupted", display.run
-    finally:
-        if isinstance(display, LiveDisplay):
-            display.close()
-    return closing(resumed, display)
+    return follow(lambda display: gansmith.resume(args.run, device=args.device, listeners=(display,)))

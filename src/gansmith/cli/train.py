@@ -54,20 +54,9 @@ def run(argv: Sequence[str]) -> int:
             print(line)
         return DONE
 
-    from gansmith.cli.display import LiveDisplay, closing, make_display
+    from gansmith.cli.display import follow
 
-    display = make_display()
-    try:
-        trained = gansmith.train(**wanted, listeners=(display,))
-    except KeyboardInterrupt:
-        # The engine saves at the first Ctrl-C; where it had not begun, there is nothing to go on with.
-        if display.run is None or not display.run.checkpoints():
-            raise
-        display.reason, trained = "interrupted", display.run
-    finally:
-        if isinstance(display, LiveDisplay):
-            display.close()
-    return closing(trained, display)
+    return follow(lambda display: gansmith.train(**wanted, listeners=(display,)))
 
 
 def arguments(args: argparse.Namespace, fields: dict[str, Any]) -> dict[str, Any]:
