@@ -91,14 +91,10 @@ def _commit() -> str | None:
 
 
 def processor() -> str:
-    """Name the processor, as well as the system tells."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    """Name the processor, as `gansmith doctor` does."""
+    from gansmith.cli.doctor import cpu_name  # here, so that a reference loop's process loads nothing of gansmith
+
+    return cpu_name()
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -76,23 +76,15 @@ def _networks(side: int) -> tuple[dict[str, Any], dict[str, Any], str]:
         fine, coarse = (1, 2) if side <= 12 else (2, 4)
         generator = {**common, "widths": [96, 48], "expansion": 1, "cardinality": 1, "patch": fine}
         discriminator = {**common, "widths": [64], "expansion": 2, "cardinality": 2, "patch": coarse}
-        return (
-            generator,
-            discriminator,
-            (
-                f"{side} pixels a side: a generator of two resolutions (96 and 48 channels), "
-                f"a discriminator of 64 channels on patches of {coarse}x{coarse}"
-            ),
-        )
+        why = f"{side} pixels a side: a generator of two resolutions (96 and 48 channels), "
+        why += f"a discriminator of 64 channels on patches of {coarse}x{coarse}"
+        return generator, discriminator, why
     patch = 2 if side < 128 else 4
     stages = max(int(math.log2(side / patch / 4)), 0)
     widths = [max(256 >> max(i - 1, 0), 64) for i in range(stages + 1)]
     network = {**common, "widths": widths, "expansion": 2, "cardinality": 4, "patch": patch}
-    return (
-        network,
-        network,
-        f"{side} pixels a side: {stages + 1} sizes of {widths} channels on patches of {patch}x{patch}",
-    )
+    why = f"{side} pixels a side: {stages + 1} sizes of {widths} channels on patches of {patch}x{patch}"
+    return network, network, why
 
 
 def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:

@@ -65,7 +65,7 @@ def versions() -> list[tuple[str, str]]:
 
 def processor() -> list[tuple[str, str]]:
     """The CPU, its cores and threads, and how it multiplies fastest."""
-    rows = [("name", _cpu_name()), ("cores", f"{_usable_cores()} usable of {os.cpu_count()}")]
+    rows = [("name", cpu_name()), ("cores", f"{_usable_cores()} usable of {os.cpu_count()}")]
     try:
         import torch
     except ImportError:
@@ -82,7 +82,8 @@ def _probe() -> list[tuple[str, str]]:
     return [("measured" if i == 0 else "", line) for i, line in enumerate(hardware.probe().lines())]
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """What the processor is called, as well as the system tells."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -205,22 +205,15 @@ class Player:
         """The scheduled values at the clock of the step, by name."""
         at, recipe = self._first, self.recipe
         out = {name: value_at(penalty.weight, at, self.total) for name, penalty in recipe.penalties.items()}
-        out |= self._probabilities()
+        for name, knob in recipe.augment_knobs().items():
+            out[knob] = value_at(recipe.augment[name].probability, at, self.total)
         out["progress"] = at / self.total
         return out
 
-    def _probabilities(self) -> dict[str, float]:
-        recipe, at = self.recipe, self._first
-        return {
-            knob: value_at(recipe.augment[name].probability, at, self.total)
-            for name, knob in recipe.augment_knobs().items()
-        }
-
     def shown_knobs(self) -> dict[str, float]:
         """The scheduled values that a person wants to see."""
-        recipe, at = self.recipe, self._first
-        out = {f"{name}": value_at(p.weight, at, self.total) for name, p in recipe.penalties.items()}
-        out |= self._probabilities()
+        recipe, at, out = self.recipe, self._first, self.knobs()
+        del out["progress"]
         for move in self.sides:
             optimizer = recipe.optimizers.get(move, recipe.optimizer)
             name = "lr" if not recipe.optimizers else f"lr/{move}"

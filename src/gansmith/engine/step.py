@@ -91,6 +91,8 @@ class Compiled:
         self, game: Game, compiler: Callable[[torch.fx.GraphModule], Callable[..., Any]] | None = None
     ) -> None:
         self.game, self.compiler = game, compiler or torch_compile
+        precise = any(p.dtype == torch.float64 for p in game.parameters())
+        self.wide = torch.float64 if precise else torch.float32
         self.traced: dict[Hashable, tuple[Callable[..., Any], list[tuple[str, str, tuple[Any, ...]]]]] = {}
 
     def __call__(self, move: str, turn: Turn, targets: Sequence[torch.Tensor]) -> Result:
@@ -107,8 +109,6 @@ class Compiled:
 
     def _inputs(self, turn: Turn, drawn: list[torch.Tensor]) -> dict[str, Any]:
         device = turn.batch.data.device
-        precise = any(p.dtype == torch.float64 for p in self.game.parameters())
-        wide = torch.float64 if precise else torch.float32
         return {
             "parameters": {name: p.detach() for name, p in self.game.named_parameters()},
             "buffers": dict(self.game.named_buffers()),
@@ -117,7 +117,7 @@ class Compiled:
             "more": dict(turn.batch.more),
             "drawn": drawn,
             # Scheduled values change at each step: as tensors they are inputs, not constants of the graph.
-            "knobs": {k: torch.as_tensor(v, dtype=wide, device=device) for k, v in turn.knobs.items()},
+            "knobs": {k: torch.as_tensor(v, dtype=self.wide, device=device) for k, v in turn.knobs.items()},
             "state": dict(turn.state),
             "shared": dict(turn.shared),
         }

@@ -100,7 +100,7 @@ class Trainer:
         for text in self.warnings:
             self.tell("warning", player.images, text)
         try:
-            with self._interruptible():
+            with _Signals(self):
                 if player.images == 0 or self.run is None or not self.run.checkpoints():
                     self.save()
                 reason = self._play_on()
@@ -248,9 +248,6 @@ class Trainer:
             self.player.load(newest.tensors, newest.rest)
         else:
             raise Refused("there is no state to go back to")
-
-    def _interruptible(self) -> _Signals:
-        return _Signals(self)
 
     def interrupt(self) -> None:
         """Ask for a stop: the training saves at its next look, and returns `interrupted`."""
