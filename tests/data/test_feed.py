@@ -54,6 +54,12 @@ def test_points_are_fed_as_they_are():
     assert feed.at(3).labels is None
 
 
+def test_other_examples_of_three_axes_keep_their_shape():
+    held = np.arange(4 * 2 * 3 * 5, dtype=np.float32).reshape(4, 2, 3, 5)
+    feed = Feed(Dataset("fields", "field", (2, 3, 5), 4, held), batch=4, seed=0, channels_last=True)
+    assert np.array_equal(feed.at(0).data.numpy(), held[feed.indices(0, 4)])
+
+
 def test_the_dataset_is_never_written_to():
     data = images()
     assert data.array is not None

@@ -68,7 +68,7 @@ class Feed:
         self.count, self.device = dataset.count, torch.device(device)
         self.mirror = mirror and dataset.modality == "image"
         self._low, self._high = rank * batch // world, (rank + 1) * batch // world
-        self._channels_last = channels_last and len(dataset.shape) == 3
+        self._channels_last = channels_last and dataset.modality == "image"
         self._epochs: OrderedDict[int, _Epoch] = OrderedDict()
         self._labels = None if dataset.labels is None else torch.tensor(dataset.labels, device=self.device)
         self._data = None if dataset.array is None else self._resident(dataset.array)
