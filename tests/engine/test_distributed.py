@@ -100,6 +100,11 @@ def test_the_first_rank_shows_and_all_stop_together(played):
     assert first["stopped at"] == other["stopped at"] < 8000
 
 
+def test_no_thread_of_the_group_outlives_it(played):
+    # One that does wants the interpreter's lock while it ends, and aborts the process after all is done.
+    assert [facts["threads"] for facts in played[1]] == [[], []]
+
+
 def test_alone_nothing_is_exchanged(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert not distributed.launched()

@@ -14,6 +14,10 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+# Imported before any rank joins: its defaults keep the group that stands at import (`group=dist.group.WORLD`), and
+# a group kept so outlives the joining, whose threads then abort the process when the interpreter ends.
+import torch.distributed.nn
+
 from gansmith import collectives
 from gansmith.errors import GansmithError, Refused
 
