@@ -14,7 +14,7 @@ from gansmith.draws import Draws, Recorded, current, mix, replay, seeded, use
 def take(draws: Draws) -> list[torch.Tensor]:
     return [
         draws.normal("z", 3), draws.uniform("u", 2, 2), draws.uniform("scalar"), draws.integers("i", 7, 4),
-        draws.keep("m", 0.3, draws.stop - draws.start, 5),
+        draws.dropout("m", 0.3, draws.stop - draws.start, 5),
     ]  # fmt: skip
 
 
@@ -45,15 +45,17 @@ def test_slices_equal_the_whole(ranks: int):
 
 def test_masks_of_two_copies_slice_too():
     # Real and fake in one pass are two copies of the batch: a rank's rows are its slice of each copy.
-    whole = Draws(0, 0, 6).keep("m", 0.5, 12, 40).view(2, 6, 40)
-    half = Draws(0, 0, 6, start=2, stop=5).keep("m", 0.5, 6, 40).view(2, 3, 40)
+    whole = Draws(0, 0, 6).dropout("m", 0.5, 12, 40).view(2, 6, 40)
+    half = Draws(0, 0, 6, start=2, stop=5).dropout("m", 0.5, 6, 40).view(2, 3, 40)
     assert torch.equal(half, whole[:, 2:5])
     assert not torch.equal(whole[0], whole[1])
 
 
 @pytest.mark.parametrize("p", [0.05, 0.3, 0.5, 0.9])
 def test_masks_drop_as_often_as_they_should(p: float):
-    mask = Draws(5, 0, 64).keep("m", p, 64, 1001)
+    mask = Draws(5, 0, 64).dropout("m", p, 64, 1001)
+    assert mask.unique().tolist() == pytest.approx([0, 1 / (1 - p)])
+    mask = mask > 0
     dropped = 1 - mask.double().mean().item()
     sigma = math.sqrt(p * (1 - p) / mask.numel())
     assert abs(dropped - p) < 4 * sigma + 1 / 65536

@@ -69,20 +69,23 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
 
 def _networks(side: int) -> tuple[dict[str, Any], dict[str, Any], str]:
     """The two networks for images whose shorter side has so many pixels, and why these."""
-    common = {"network": "r3gan", "blocks": 1, "basis": "linear"}
     if side <= 40:
-        # The generator sees each image once a step and the discriminator several times, twice differentiated:
-        # so the generator is given two resolutions, and the discriminator one grid of patches.
-        fine, coarse = (1, 2) if side <= 12 else (2, 4)
-        generator = {**common, "widths": [96, 48], "expansion": 1, "cardinality": 1, "patch": fine}
-        discriminator = {**common, "widths": [64], "expansion": 2, "cardinality": 2, "patch": coarse}
-        why = f"{side} pixels a side: a generator of two resolutions (96 and 48 channels), "
-        why += f"a discriminator of 64 channels on patches of {coarse}x{coarse}"
-        return generator, discriminator, why
+        patch = 1 if side < 6 else 2 if side <= 16 else 4
+        network = {"network": "patches", "width": 64, "patch": patch}
+        why = f"{side} pixels a side: residual networks of 64 channels on patches of {patch}x{patch}"
+        return {**network, "blocks": 1, "hidden": 256}, {**network, "blocks": 2}, why
     patch = 2 if side < 128 else 4
     stages = max(int(math.log2(side / patch / 4)), 0)
     widths = [max(256 >> max(i - 1, 0), 64) for i in range(stages + 1)]
-    network = {**common, "widths": widths, "expansion": 2, "cardinality": 4, "patch": patch}
+    network = {
+        "network": "r3gan",
+        "blocks": 1,
+        "basis": "linear",
+        "widths": widths,
+        "expansion": 2,
+        "cardinality": 4,
+        "patch": patch,
+    }
     why = f"{side} pixels a side: {stages + 1} sizes of {widths} channels on patches of {patch}x{patch}"
     return network, network, why
 
@@ -92,15 +95,16 @@ def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     generator, discriminator, why = _networks(side)
     # A gradient's norm adds up over pixels and channels; below that, few examples ask for more restraint.
     gamma = round(max((side / 28) ** 2 * channels, 0.3 if seen.count < 5000 else 0.0), 4)
-    batch = 32 if side <= 40 else 64
+    weight = {"start": gamma, "end": gamma / 10}
+    batch, rate, every = (32, 2e-3, 4) if side <= 40 else (64, 5e-4, 2)
     fields = {
         **_common(),
         "generator": generator,
         "discriminator": discriminator,
         "noise": 64,
         "batch": batch,
-        "penalties": {name: {"weight": gamma, "every": 2} for name in ("r1", "r2")},
-        "optimizer": {"lr": {"start": 2e-3 if side <= 40 else 5e-4, "end": 4e-5, "hold": 0.3}, "betas": [0.0, 0.9]},
+        "penalties": {name: {"weight": weight, "every": every} for name in ("r1", "r2")},
+        "optimizer": {"lr": {"start": rate, "end": rate / 5, "hold": 0.3}, "betas": [0.0, 0.9]},
         "images": 300_000 if side <= 16 else 1_000_000 if side <= 40 else 3_000_000,
     }
     reasons = [why, f"gamma {gamma:.3g}, for {channels} channel{'s' if channels > 1 else ''} of {side} pixels"]

@@ -132,24 +132,29 @@ class Draws:
         whole = torch.empty(self.total, *shape, device=self.device, dtype=torch.int64)
         return self._slice(whole.random_(high, generator=self._keyed(purpose)))
 
-    def keep(self, purpose: str, p: float, rows: int, *shape: int) -> torch.Tensor:
-        """True with probability 1 - p (to 1/65536), bool [rows, *shape].
+    def dropout(self, purpose: str, p: float, rows: int, *shape: int) -> torch.Tensor:
+        """A dropout mask, float32 [rows, *shape]: 0 with probability p (to 1/65536), else 1 / (1 - p).
 
-        Cut from few 64-bit words, four masks of 16 bits each: a tenth of the cost of a Bernoulli draw.
+        Cut from few 64-bit words, four entries of 16 bits each: a tenth of the cost of a Bernoulli draw.
 
         Args:
             purpose: what for.
-            p: probability of False.
+            p: probability of 0.
             rows: examples in this call, a whole multiple of the slice (two for real and fake in one pass).
             shape: of one example.
         """
         copies = max(rows // (self.stop - self.start), 1)
-        number = copies * self.total * math.prod(shape)
+        whole = copies * self.total, *shape
+        number = math.prod(whole)
         words = torch.empty((number + 3) // 4, dtype=torch.int64, device=self.device)
         words.random_(-(2**63), None, generator=self._keyed(purpose))
-        kept = words.view(torch.int16)[:number] >= round(p * 65536) - 32768
-        kept = kept.view(copies, self.total, *shape)[:, self.start : self.stop]
-        return kept.reshape(rows, *shape)
+        mask = torch.empty(whole, device=self.device)
+        # Compared into float at once: a mask of bool costs as much again to convert.
+        torch.ge(words.view(torch.int16)[:number].view(whole), round(p * 65536) - 32768, out=mask)
+        mask.mul_(1 / (1 - p))
+        if self.stop - self.start == self.total:
+            return mask
+        return mask.view(copies, self.total, *shape)[:, self.start : self.stop].reshape(rows, *shape)
 
 
 _OWN = "\0"
@@ -202,9 +207,9 @@ class Recorded(Draws):
         """As `Draws.integers`."""
         return self._drawn("integers", purpose, high, *shape)
 
-    def keep(self, purpose: str, p: float, rows: int, *shape: int) -> torch.Tensor:
-        """As `Draws.keep`."""
-        return self._drawn("keep", purpose, p, rows, *shape)
+    def dropout(self, purpose: str, p: float, rows: int, *shape: int) -> torch.Tensor:
+        """As `Draws.dropout`."""
+        return self._drawn("dropout", purpose, p, rows, *shape)
 
 
 def replay(draws: Draws, calls: list[tuple[str, str, tuple[Any, ...]]]) -> list[torch.Tensor]:

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -78,6 +81,33 @@ def test_borrowed_settings_are_given_back_whatever_happens():
         spoil()
     assert torch.get_num_threads() == 1
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4") or hardware._glibc() is None, reason="glibc alone")
+def test_freed_memory_is_kept_while_training_and_given_back_after():
+    # In a process of its own: what an allocator holds depends on all that a process did before.
+    script = """
+import resource, torch
+from gansmith.engine import hardware
+torch.set_num_threads(1)
+def step():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    kept = [torch.zeros(1_500_000) for _ in range(8)]
+    del kept
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
+numerics = hardware.decide("fp32", "off", torch.device("cpu"), 1)
+with hardware.borrowed():
+    hardware.apply(numerics)
+    step()
+    inside, during = max(step() for _ in range(5)), held()
+print(inside, during - held())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=True)
+    faults, given_back = map(float, done.stdout.split())
+    assert faults < 100  # 48 MB are 12,000 pages
+    assert given_back > 40
 
 
 def test_a_device_that_is_not_there_is_refused():

@@ -10,7 +10,19 @@ from torch import nn
 
 from gansmith.draws import Draws, use
 from gansmith.networks import layers
-from gansmith.networks.layers import BatchNorm, Dropout, couples, one_hot, pad_to, run, stages
+from gansmith.networks.layers import (
+    GAIN,
+    SLOPE,
+    BatchNorm,
+    Dropout,
+    couples,
+    one_hot,
+    pad_to,
+    run,
+    scaled,
+    squashed,
+    stages,
+)
 
 
 @pytest.mark.parametrize("shape", [(8, 3), (4, 3, 5, 6)])
@@ -127,3 +139,25 @@ def test_padding_reflects_below_and_to_the_right():
 
 def test_one_hot():
     assert one_hot(torch.tensor([1, 0]), 3, torch.zeros(1)).tolist() == [[0, 1, 0], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(400, 300), nn.Conv2d(32, 300, 3)], ids=["linear", "convolution"])
+def test_scaled_layers_keep_the_variance(layer: nn.Linear | nn.Conv2d):
+    torch.manual_seed(0)
+    assert scaled(layer, 1.5) is layer
+    assert layer.weight.std().item() == pytest.approx(1.5 / math.sqrt(layer.weight[0].numel()), rel=0.02)
+    assert layer.bias is not None
+    assert not layer.bias.any()
+    # Through a LeakyReLU and a layer of gain GAIN the second moment stays.
+    x = torch.randn(2000, 400)
+    y = scaled(nn.Linear(400, 400), GAIN)(nn.functional.leaky_relu(x, SLOPE))
+    assert y.square().mean().item() == pytest.approx(x.square().mean().item(), rel=0.05)
+
+
+def test_a_squashed_value_in_bf16_can_still_come_back():
+    x = torch.tensor([-6.0, 0.5, 6.0], dtype=torch.bfloat16, requires_grad=True)
+    y = squashed(x)
+    assert y.dtype == torch.bfloat16
+    assert y.tolist() == pytest.approx([-1, math.tanh(0.5), 1], abs=4e-3)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    assert slope.float().tolist() == pytest.approx([1 - math.tanh(v) ** 2 for v in (6, 0.5, 6)], rel=0.01)

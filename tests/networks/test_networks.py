@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from gansmith.networks import dcgan, mlp, r3gan
+from gansmith.networks import dcgan, mlp, patches, r3gan
 from gansmith.networks.layers import couples
 
 SMALL = {"blocks": 1, "cardinality": 2, "widths": [8, 4]}
 FAMILIES = {"mlp": (mlp, {}), "dcgan": (dcgan, {"width": 4}), "r3gan": (r3gan, SMALL),
+            "patches": (patches, {"width": 4}),
             "r3gan patches": (r3gan, {**SMALL, "widths": [8], "patch": 2, "basis": "linear"})}  # fmt: skip
 IMAGES = [(1, 8, 8), (2, 9, 13), (3, 28, 28), (4, 17, 32), (1, 12, 8)]
 
@@ -75,7 +76,7 @@ def test_the_tutorials_pair():
     assert parameters(mlp.Generator(shape, 100, dropout=0.3)) == 100 * 256 + 256 + 256 * 784 + 784
     assert parameters(mlp.Discriminator(shape, dropout=0.3)) == 784 * 256 + 256 + 256 + 1
     kinds = [type(m).__name__ for m in mlp.Generator(shape, 100, dropout=0.3).layers]
-    assert kinds == ["Linear", "ReLU", "Dropout", "Linear", "Tanh"]
+    assert kinds == ["Linear", "ReLU", "Dropout", "Linear", "Squash"]
     kinds = [type(m).__name__ for m in mlp.Discriminator(shape, dropout=0.3).layers]
     assert kinds == ["Linear", "LeakyReLU", "Dropout", "Linear"]
 
@@ -114,6 +115,40 @@ def test_dcgan_refuses_what_is_too_small():
         dcgan.Generator((1, 7, 8), 4)
     with pytest.raises(ValueError, match="8 pixels a side"):
         dcgan.Discriminator((2,))
+
+
+# --- patches ---------------------------------------------------------------------------------------
+
+
+def test_patches_has_the_parameters_that_its_layers_say():
+    shape, block = (1, 28, 28), 2 * (64 * 64 * 9 + 64)
+    dense = (128 * 256 + 256) + (256 * 3136 + 3136)
+    generator = patches.Generator(shape, 64, 10)
+    assert parameters(generator) == 10 * 64 + dense + block + (64 * 16 + 16)
+    assert parameters(patches.Discriminator(shape, 10)) == (16 * 64 + 64) + 2 * block + 3136 * 64 + 10 * 64
+    assert parameters(patches.Discriminator(shape)) == (16 * 64 + 64) + 2 * block + 3136
+
+
+def test_patches_ends_in_tanh_unless_told_otherwise():
+    torch.manual_seed(0)
+    noise = torch.randn(8, 6) * 100
+    assert patches.Generator((3, 12, 12), 6, width=8)(noise).abs().max() <= 1
+    assert patches.Generator((3, 12, 12), 6, width=8, squash=False)(noise).abs().max() > 1
+
+
+def test_a_class_weighs_as_much_as_its_features_at_first():
+    torch.manual_seed(0)
+    discriminator = patches.Discriminator((1, 16, 16), 1000, features=64)
+    assert discriminator.embedding.weight.std().item() == pytest.approx(1 / 8, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments", "said"), [((3,), {}, "makes images"), ((1, 3, 9), {"patch": 4}, "patches of 4 pixels")]
+)
+def test_patches_refuses(shape: tuple[int, ...], arguments: dict[str, int], said: str):
+    for make in (lambda: patches.Generator(shape, 4, **arguments), lambda: patches.Discriminator(shape, **arguments)):
+        with pytest.raises(ValueError, match=said):
+            make()
 
 
 # --- R3GAN -----------------------------------------------------------------------------------------

@@ -65,6 +65,53 @@ class Flat:
             self.work.copy_(self.master)
 
 
+class FusedAdam:
+    """Adam or AdamW of flat tensors by torch's fused kernel, called directly.
+
+    Kingma and Ba, 2015 (arXiv:1412.6980); Loshchilov and Hutter, 2019 (arXiv:1711.05101). `torch.optim` sorts
+    its parameters anew at each step, which costs as much as the kernel where networks are small; and here the
+    kernel takes the gradients as they come from autograd, one for each parameter, without a copy.
+
+    Args:
+        flats: the parameters.
+        decoupled: weight decay as AdamW has it.
+        eps: added to the root of the second moment.
+        decay: weight decay.
+    """
+
+    def __init__(self, flats: Sequence[Flat], decoupled: bool, eps: float, decay: float) -> None:
+        self.flats, self.eps, self.decay = list(flats), eps, decay
+        self.kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_  # pyright: ignore
+        self.states = [
+            {"exp_avg": torch.zeros_like(f.master), "exp_avg_sq": torch.zeros_like(f.master),
+             "step": torch.zeros((), device=f.master.device)}
+            for f in self.flats
+        ]  # fmt: skip
+        self._lists: dict[bool, list[list[torch.Tensor]]] = {}
+
+    def step(self, grads: Sequence[torch.Tensor], lr: float, b1: float, b2: float, piecewise: bool) -> None:
+        """Update the weights by flat gradients, or piecewise by one for each parameter."""
+        if piecewise not in self._lists:
+            self._lists[piecewise] = self._arguments(piecewise)
+        weights, means, squares, steps = self._lists[piecewise]
+        for state in self.states:
+            state["step"].add_(1)
+        with torch.no_grad():
+            self.kernel(
+                weights, list(grads), means, squares, [], steps, lr=lr, beta1=b1, beta2=b2,
+                weight_decay=self.decay, eps=self.eps, amsgrad=False, maximize=False,
+            )  # fmt: skip
+
+    def _arguments(self, piecewise: bool) -> list[list[torch.Tensor]]:
+        out: list[list[torch.Tensor]] = [[], [], [], []]
+        for flat, state in zip(self.flats, self.states, strict=True):
+            whole = [flat.master, state["exp_avg"], state["exp_avg_sq"]]
+            for got, tensor in zip(out, whole, strict=False):
+                got += flat.views(tensor).values() if piecewise else [tensor]
+            out[3] += [state["step"]] * (len(flat.parameters) if piecewise else 1)
+        return out
+
+
 class Side:
     """What one move trains, and how.
 
@@ -76,16 +123,21 @@ class Side:
 
     def __init__(self, flats: Sequence[Flat], optimizer: Optimizer, clip: float | None) -> None:
         self.flats, self.recipe, self.clip = list(flats), optimizer, clip
-        self.grads = [torch.zeros_like(flat.master) for flat in self.flats]
-        self.leaves = [nn.Parameter(flat.master) for flat in self.flats]
-        for leaf, grad in zip(self.leaves, self.grads, strict=True):
-            leaf.grad = grad
         self.targets: list[torch.Tensor] = []
         self.views: list[torch.Tensor] = []
-        for flat, grad in zip(self.flats, self.grads, strict=True):
+        self._flat_grads: list[torch.Tensor] = []
+        self._given: list[torch.Tensor] | None = None
+        for flat in self.flats:
             self.targets += flat.parameters.values()
-            self.views += flat.views(grad).values()
-        self.torch = self._torch_optimizer()
+        self.adam: FusedAdam | None = None
+        if optimizer.name in ("adam", "adamw"):
+            decoupled = optimizer.name == "adamw"
+            self.adam = FusedAdam(self.flats, decoupled, optimizer.eps, optimizer.weight_decay)
+        else:
+            self.leaves = [nn.Parameter(flat.master) for flat in self.flats]
+            self.torch = self._torch_optimizer()
+        # The layout in which the kernel reads a gradient that it is given as it is.
+        self._shapes = [(v.dtype, v.stride()) for flat in self.flats for v in flat.views(flat.master).values()]
 
     def _torch_optimizer(self) -> torch.optim.Optimizer:
         recipe = self.recipe
@@ -93,20 +145,35 @@ class Side:
         decay = recipe.weight_decay
         if recipe.name == "rmsprop":
             return torch.optim.RMSprop(self.leaves, lr=lr, alpha=b2, eps=recipe.eps, weight_decay=decay, foreach=True)
-        if recipe.name == "sgd":
-            return torch.optim.SGD(self.leaves, lr=lr, momentum=b1, weight_decay=decay, fused=True)
-        kind = torch.optim.AdamW if recipe.name == "adamw" else torch.optim.Adam
-        return kind(self.leaves, lr=lr, betas=(b1, b2), eps=recipe.eps, weight_decay=decay, fused=True)
+        return torch.optim.SGD(self.leaves, lr=lr, momentum=b1, weight_decay=decay, fused=True)
+
+    @property
+    def grads(self) -> list[torch.Tensor]:
+        """The gradients collected last, one flat tensor a network."""
+        self._lay_out()
+        if self._given is not None:
+            torch._foreach_copy_(self.views, self._given)
+            self._given = None
+        return self._flat_grads
+
+    def _lay_out(self) -> None:
+        if not self._flat_grads:
+            self._flat_grads = [torch.zeros_like(flat.master) for flat in self.flats]
+            for flat, grad in zip(self.flats, self._flat_grads, strict=True):
+                self.views += flat.views(grad).values()
 
     def collect(self, grads: Sequence[torch.Tensor | None], first: bool) -> None:
         """Take one microbatch's gradients, in the order of `targets`; the first replaces, others add."""
         if all(g is None for g in grads):
             raise ValueError("a move's loss does not depend on any of the weights that it trains")
-        given = [g if g is not None else torch.zeros_like(v) for g, v in zip(grads, self.views, strict=True)]
+        given = [g if g is not None else torch.zeros_like(t) for g, t in zip(grads, self.targets, strict=True)]
         if first:
-            torch._foreach_copy_(self.views, given)
+            self._given = given
+            if any((g.dtype, g.stride()) != shape for g, shape in zip(given, self._shapes, strict=True)):
+                self.grads  # noqa: B018 - laid out flat, and cast, at once
         else:
-            torch._foreach_add_(self.views, [g.to(v.dtype) for g, v in zip(given, self.views, strict=True)])
+            flat = self.grads
+            torch._foreach_add_(self.views, [g.to(flat[0].dtype) for g in given])
 
     def reduce(self) -> None:
         """Average the gradients over ranks, one flat all-reduce a network."""
@@ -127,33 +194,32 @@ class Side:
             for grad in self.grads:
                 grad.mul_(torch.clamp(self.clip / (norm + 1e-6), max=1.0))
         recipe = self.recipe
-        b1, b2 = value_at(recipe.betas[0], images, total), value_at(recipe.betas[1], images, total)
-        for group in self.torch.param_groups:
-            group["lr"] = value_at(recipe.lr, images, total)
-            if "betas" in group:
-                group["betas"] = (b1, b2)
-            elif "alpha" in group:
-                group["alpha"] = b2
-            elif "momentum" in group:
-                group["momentum"] = b1
-        self.torch.step()
+        lr, b1, b2 = (value_at(value, images, total) for value in (recipe.lr, *recipe.betas))
+        if self.adam is not None:
+            given = self._given
+            self.adam.step(self.grads if given is None else given, lr, b1, b2, piecewise=given is not None)
+        else:
+            for leaf, grad in zip(self.leaves, self.grads, strict=True):
+                leaf.grad = grad
+            for group in self.torch.param_groups:
+                group["lr"] = lr
+                group["alpha" if recipe.name == "rmsprop" else "momentum"] = b2 if recipe.name == "rmsprop" else b1
+            self.torch.step()
         for flat in self.flats:
             flat.refresh()
 
     def state(self) -> dict[str, torch.Tensor]:
         """The optimiser's tensors, flat, by name."""
-        out = {}
-        for i, leaf in enumerate(self.leaves):
-            for key, value in self.torch.state[leaf].items():
-                if torch.is_tensor(value):
-                    out[f"{i}.{key}"] = value
-        return out
+        states = self.adam.states if self.adam else [self.torch.state[leaf] for leaf in self.leaves]
+        return {f"{i}.{k}": v for i, state in enumerate(states) for k, v in state.items() if torch.is_tensor(v)}
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Put back what `state` gave."""
-        self.torch.state.clear()
+        if self.adam is None:
+            self.torch.state.clear()
         for key, value in tensors.items():
             i, _, name = key.partition(".")
-            leaf = self.leaves[int(i)]
-            # A step counter lives where torch wants it (fused Adam: on the parameter's device).
-            self.torch.state[leaf][name] = value.to(leaf.device).clone()
+            if self.adam is not None:
+                self.adam.states[int(i)][name].copy_(value)
+            else:
+                self.torch.state[self.leaves[int(i)]][name] = value.to(self.leaves[int(i)].device).clone()

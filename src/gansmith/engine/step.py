@@ -51,7 +51,8 @@ class Stepper(Protocol):
 
 def loss_of(outcome: Outcome) -> torch.Tensor:
     """The sum over terms of their means over examples."""
-    return torch.stack([term.mean() for term in outcome.terms.values()]).sum() if outcome.terms else torch.zeros(())
+    means = [term.mean() if term.dim() else term for term in outcome.terms.values()]
+    return sum(means[1:], means[0]) if means else torch.zeros(())
 
 
 def named(outcome: Outcome) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gansmith.networks.convolution import Conv2d, ConvTranspose2d
-from gansmith.networks.layers import BatchNorm, one_hot, pad_to, stages
+from gansmith.networks.layers import BatchNorm, Squash, one_hot, pad_to, stages
 
 
 class Generator(nn.Module):
@@ -33,7 +33,7 @@ class Generator(nn.Module):
         for _ in range(number - 1):
             layers += [ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False), BatchNorm(wide // 2), nn.ReLU()]
             wide //= 2
-        self.layers = nn.Sequential(*layers, ConvTranspose2d(wide, shape[0], 4, 2, 1), nn.Tanh())
+        self.layers = nn.Sequential(*layers, ConvTranspose2d(wide, shape[0], 4, 2, 1), Squash())
         initialise(self)
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:

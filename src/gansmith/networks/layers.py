@@ -6,12 +6,45 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from gansmith import collectives, draws
+
+SLOPE = 0.2
+"""Of LeakyReLU for negative inputs."""
+
+GAIN = math.sqrt(2 / (1 + SLOPE**2))
+"""What keeps the variance through a LeakyReLU (He et al., 2015)."""
+
+Weighted = TypeVar("Weighted", nn.Conv2d, nn.Linear)
+
+
+def scaled(layer: Weighted, gain: float = 1.0) -> Weighted:
+    """Begin a layer with weights of deviation gain / √(inputs of an output), and biases of zero.
+
+    He et al., 2015, Section 2.2 (arXiv:1502.01852).
+    """
+    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def squashed(x: torch.Tensor) -> torch.Tensor:
+    """tanh, by way of float32: near ±1 bfloat16 has no slope left, and who is once there would never come back."""
+    return x.float().tanh().to(x.dtype) if x.dtype == torch.bfloat16 else x.tanh()
+
+
+class Squash(nn.Module):
+    """`squashed` as a layer."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[…] → the same, within -1 and 1."""
+        return squashed(x)
 
 
 def run(
@@ -62,8 +95,7 @@ class Dropout(nn.Module):
         source = draws.current()
         if source is None:
             return F.dropout(x, self.p)
-        keep = source.keep(source.unnamed(), self.p, x.shape[0], *x.shape[1:])
-        return x * keep.to(x.dtype).mul_(1 / (1 - self.p))
+        return x * source.dropout(source.unnamed(), self.p, *x.shape).to(x.dtype)
 
 
 _STILL: ContextVar[bool] = ContextVar("gansmith_still", default=False)

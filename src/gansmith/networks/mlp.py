@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from gansmith.networks.layers import Dropout, one_hot
+from gansmith.networks.layers import Dropout, Squash, one_hot
 
 
 class Generator(nn.Module):
@@ -42,7 +42,7 @@ class Generator(nn.Module):
         layers = _hidden(noise + classes, hidden, dropout, slope)
         layers.append(nn.Linear(hidden[-1], math.prod(self.shape)))
         if squash:
-            layers.append(nn.Tanh())
+            layers.append(Squash())
         self.layers = nn.Sequential(*layers)
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:

@@ -15,19 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansmith.networks.convolution import Conv2d, downsample, upsample
-from gansmith.networks.layers import one_hot, pad_to, stages
-
-SLOPE = 0.2
-GAIN = math.sqrt(2 / (1 + SLOPE**2))
-"""What keeps the variance through a LeakyReLU (He et al., 2015)."""
-
-
-def _scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
-    fan_in = layer.weight[0].numel()
-    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(fan_in)) if gain else nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
+from gansmith.networks.layers import GAIN, SLOPE, one_hot, pad_to, scaled, squashed, stages
 
 
 class Block(nn.Module):
@@ -43,9 +31,9 @@ class Block(nn.Module):
     def __init__(self, channels: int, expansion: int, cardinality: int, depth: int) -> None:
         super().__init__()
         inner, gain = channels * expansion, GAIN * depth**-0.25
-        self.expand = _scaled(Conv2d(channels, inner, 1), gain)
-        self.middle = _scaled(Conv2d(inner, inner, 3, padding=1, groups=cardinality), gain)
-        self.reduce = _scaled(Conv2d(inner, channels, 1, bias=False), 0.0)
+        self.expand = scaled(Conv2d(channels, inner, 1), gain)
+        self.middle = scaled(Conv2d(inner, inner, 3, padding=1, groups=cardinality), gain)
+        self.reduce = scaled(Conv2d(inner, channels, 1, bias=False), 0.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, C, H, W] → the same."""
@@ -116,6 +104,8 @@ class Generator(nn.Module):
         embedding: dimensions of a class's embedding.
         patch: side of the patches that the last layer writes; 1 is the paper's.
         basis: `product` (the paper's: a learned pattern for each channel, scaled) or `linear`.
+        squash: end in tanh: far better where pixels lie at the ends of their range, as in drawings; the paper's
+            last layer is linear.
     """
 
     def __init__(
@@ -130,29 +120,30 @@ class Generator(nn.Module):
         embedding: int = 64,
         patch: int = 1,
         basis: str = "product",
+        squash: bool = False,
     ) -> None:
         super().__init__()
-        self.shape, self.classes, self.patch = tuple(shape), classes, patch
+        self.shape, self.classes, self.patch, self.squash = tuple(shape), classes, patch, squash
         widths = _paper_widths(shape, patch) if widths is None else widths
         number, self.base = _layout(shape, widths, patch)
         counts, groups = _each(blocks, widths), _groups(cardinality, widths)
         if classes:
-            self.embedding = _scaled(nn.Linear(classes, embedding, bias=False))
+            self.embedding = scaled(nn.Linear(classes, embedding, bias=False))
             noise += embedding
         self.product = _basis_kind(basis)
         area = 1 if self.product else self.base[0] * self.base[1]
-        self.first = _scaled(nn.Linear(noise, widths[0] * area, bias=False))
+        self.first = scaled(nn.Linear(noise, widths[0] * area, bias=False))
         if self.product:
             self.pattern = nn.Parameter(torch.randn(widths[0], *self.base))
         layers: list[nn.Module] = []
         for i in range(number + 1):
             if i:
                 if widths[i - 1] != widths[i]:
-                    layers.append(_scaled(Conv2d(widths[i - 1], widths[i], 1, bias=False)))
+                    layers.append(scaled(Conv2d(widths[i - 1], widths[i], 1, bias=False)))
                 layers.append(Resample(up=True))
             layers += [Block(widths[i], expansion, groups[i], sum(counts)) for _ in range(counts[i])]
         self.layers = nn.Sequential(*layers)
-        self.last = _scaled(Conv2d(widths[-1], shape[0] * patch**2, 1, bias=False))
+        self.last = scaled(Conv2d(widths[-1], shape[0] * patch**2, 1, bias=False))
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, noise], int64 [B] → [B, C, H, W]."""
@@ -165,7 +156,8 @@ class Generator(nn.Module):
             x = x.view(len(noise), *self.base, -1).permute(0, 3, 1, 2)
         x = self.last(self.layers(x))
         x = F.pixel_shuffle(x, self.patch) if self.patch > 1 else x
-        return x[:, :, : self.shape[1], : self.shape[2]]
+        x = x[:, :, : self.shape[1], : self.shape[2]]
+        return squashed(x) if self.squash else x
 
 
 class Discriminator(nn.Module):
@@ -201,23 +193,23 @@ class Discriminator(nn.Module):
         number, base = _layout(shape, widths, patch)
         self.padded = ((base[0] << number) * patch, (base[1] << number) * patch)
         counts, groups = _each(blocks, widths), _groups(cardinality, widths)
-        self.first = _scaled(Conv2d(shape[0] * patch**2, widths[-1], 1, bias=False))
+        self.first = scaled(Conv2d(shape[0] * patch**2, widths[-1], 1, bias=False))
         layers: list[nn.Module] = []
         for i in reversed(range(number + 1)):
             layers += [Block(widths[i], expansion, groups[i], sum(counts)) for _ in range(counts[i])]
             if i:
                 layers.append(Resample(up=False))
                 if widths[i] != widths[i - 1]:
-                    layers.append(_scaled(Conv2d(widths[i], widths[i - 1], 1, bias=False)))
+                    layers.append(scaled(Conv2d(widths[i], widths[i - 1], 1, bias=False)))
         self.layers = nn.Sequential(*layers)
         features = features or widths[0]
         self.product = _basis_kind(basis)
         if self.product:
             self.pattern = nn.Parameter(torch.randn(widths[0], *base) / math.sqrt(base[0] * base[1]))
         area = 1 if self.product else base[0] * base[1]
-        self.last = _scaled(nn.Linear(widths[0] * area, features if classes else 1, bias=False))
+        self.last = scaled(nn.Linear(widths[0] * area, features if classes else 1, bias=False))
         if classes:
-            self.embedding = _scaled(nn.Linear(classes, features, bias=False), 1 / math.sqrt(features))
+            self.embedding = scaled(nn.Linear(classes, features, bias=False), 1 / math.sqrt(features))
 
     def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, C, H, W], int64 [B] → logits [B]."""
