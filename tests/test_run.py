@@ -146,6 +146,17 @@ def test_a_last_line_that_was_cut_short_is_passed_over(made: Run):
     assert list(made.events("score")) == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="without locks")
+def test_a_run_is_written_by_one_at_a_time(made: Run):
+    # Another process sees a lock as another opening of the file does.
+    with made.locked(), pytest.raises(Refused, match="another process is training it"), made.locked():
+        pass
+    with made.locked():
+        pass  # given back
+    with pytest.raises(Refused, match="cannot be written"), Run(made.path / "gone").locked():
+        pass
+
+
 def test_events_are_truncated_to_a_clock(made: Run):
     events = [
         {"event": "begin"},

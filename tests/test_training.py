@@ -85,6 +85,7 @@ def events(run, *kinds):
         ("r3gan-mlp", {"microbatch": 1}),
         ("wgan-gp", {}),
         ("gan", {"compile": "on"}),
+        ("dcgan", {"deterministic": True}),
     ],
 )
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, monkeypatch, name, fields):

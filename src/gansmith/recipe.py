@@ -297,6 +297,7 @@ class Recipe(Frozen):
         conditional: class-conditional; None is where there are labels.
         precision: `fp32`, `bf16`, `fp64` or `auto` (bf16 where a measured trial says that it pays).
         compile: trace and compile each move: `on`, `off`, or `auto` (where a measured trial says that it pays).
+        deterministic: the same bits at each repeat on a CUDA device too, which is slower; a CPU gives them anyway.
         clip: bound of the gradient's norm, a move; None is off.
         phases: stretches of the training, in order.
         seed: of everything random.
@@ -331,6 +332,7 @@ class Recipe(Frozen):
     conditional: bool | None = None
     precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
     compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
+    deterministic: bool = False
     clip: Annotated[Number, Field(gt=0)] | None = None
     phases: tuple[Phase, ...] = ()
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0

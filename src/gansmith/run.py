@@ -18,13 +18,19 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from gansmith import recipe as recipes
 from gansmith.errors import Refused
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
 
 SCHEMA = 1
 """Version of the layout, stored in `run.json`."""
@@ -202,6 +208,31 @@ class Run:
                     continue
                 if event and (kind is None or event.get("event") == kind):
                     yield event
+
+    @contextmanager
+    def locked(self) -> Generator[None]:
+        """Keep other processes from writing this run, inside the block; a kill ends it too.
+
+        Raises:
+            Refused: where another process is training it.
+        """
+        if fcntl is None:  # Windows: two at once are not noticed
+            yield
+            return
+        path = self.path / ".lock"
+        try:
+            file = open(path, "w", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:
+            raise _cannot_write(path, error) from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                remedy = "Wait until it has ended, or stop it with Ctrl-C there."
+                raise Refused(f"{self.path}: another process is training it", remedy) from None
+            except OSError:  # a file system without locks
+                pass
+            yield
 
     def truncate_events(self, images: int) -> None:
         """Drop events later than a clock, so that a resumed training does not write them twice."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,8 @@ def train(
         player = ready.player
         info = _info(ready, start_from)
         run = runs.create(path, ready.recipe, info) if distributed.is_first() else Run(path)
-        return _finish(run, ready, Trainer(player, run, [Recorder(), *listeners]), place)
+        with run.locked() if distributed.is_first() else nullcontext():
+            return _finish(run, ready, Trainer(player, run, [Recorder(), *listeners]), place)
 
 
 def plan(
@@ -199,8 +201,9 @@ def resume(
     run = Run(Path(path))
     info, recipe = run.info(), run.recipe()
     place = hardware.pick_device(device)
-    newest = None if _never_saved(run, info) else checkpoint.newest(run)
-    with distributed.joined(place), hardware.borrowed():
+    lock = run.locked() if distributed.is_first() else nullcontext()
+    with distributed.joined(place), hardware.borrowed(), lock:
+        newest = None if _never_saved(run, info) else checkpoint.newest(run)
         stored = info.get("numerics", {})
         now = _numerics_again(stored, recipe, place)
         hardware.apply(now)
@@ -299,7 +302,7 @@ def _prepare(
         draft = draft.model_copy(update={"images": _counted(lengths["images"])})
     elif lengths["epochs"] is not None:
         draft = draft.model_copy(update={"images": max(1, round(float(lengths["epochs"]) * dataset.count))})
-    numerics = hardware.decide(draft.precision, "off", place, collectives.world())
+    numerics = hardware.decide(draft.precision, "off", place, collectives.world(), draft.deterministic)
     hardware.apply(numerics)
     player = Player(build(draft, _facts(dataset)), dataset, draft, place, numerics)
     if start_from is not None:
@@ -402,7 +405,7 @@ def _versions() -> dict[str, str]:
 
 def _numerics_again(stored: Mapping[str, Any], recipe: Recipe, place: torch.device) -> Numerics:
     """The numerics that a run began with, as far as this machine has them."""
-    now = hardware.decide(recipe.precision, "off", place, collectives.world())
+    now = hardware.decide(recipe.precision, "off", place, collectives.world(), recipe.deterministic)
     kept = {k: stored[k] for k in ("precision", "matmul") if k in stored}
     if kept.get("matmul") == "medium" and hardware.probe(place).medium_error > hardware.ACCURATE:
         del kept["matmul"]  # on this processor it means bf16

@@ -35,6 +35,7 @@ class Numerics:
         torch: torch's version.
         world: number of ranks.
         processor: the device's name.
+        deterministic: whether only kernels are used that give the same bits at each repeat.
     """
 
     device: str
@@ -45,6 +46,7 @@ class Numerics:
     torch: str
     world: int
     processor: str
+    deterministic: bool = False
 
     def record(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -167,14 +169,14 @@ def _bf16_gain(device: torch.device) -> float:
         return 0.0
 
 
-def decide(precision: str, compile_: str, device: torch.device, world: int) -> Numerics:
+def decide(precision: str, compile_: str, device: torch.device, world: int, deterministic: bool = False) -> Numerics:
     """The numerics of a new run, before any trial of threads and compilation."""
     found = probe(device)
     if precision == "auto":
         precision = "bf16" if found.bf16_gain > 1.5 else "fp32"
     return Numerics(
         device.type, precision, found.matmul, torch.get_num_threads(), compile_ == "on",
-        torch.__version__, world, processor(device),
+        torch.__version__, world, processor(device), deterministic,
     )  # fmt: skip
 
 
@@ -183,11 +185,16 @@ class _Found:
 
     def __init__(self) -> None:
         self.threads, self.matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
+        self.deterministic = torch.are_deterministic_algorithms_enabled()
+        self.benchmark = torch.backends.cudnn.benchmark
 
     def put_back(self) -> None:
         torch.set_float32_matmul_precision(self.matmul)
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
+        if torch.are_deterministic_algorithms_enabled() != self.deterministic:  # to set it loads half of torch
+            torch.use_deterministic_algorithms(self.deterministic)
+        torch.backends.cudnn.benchmark = self.benchmark
         give_freed_memory_back()
 
 
@@ -224,6 +231,11 @@ def apply(numerics: Numerics) -> None:
         torch.set_num_threads(numerics.threads)
     if numerics.device == "cpu":
         keep_freed_memory()
+    if numerics.deterministic:
+        # cuBLAS reads this when it first multiplies; torch refuses to be deterministic without it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
 
 
 _TRIM, _MMAP = -1, -3
