@@ -67,40 +67,40 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     ]
 
 
-def _networks(side: int) -> tuple[dict[str, Any], dict[str, Any], str]:
+def _networks(side: int, channels: int) -> tuple[dict[str, Any], dict[str, Any], str]:
     """The two networks for images whose shorter side has so many pixels, and why these."""
+    r3gan = {"network": "r3gan", "blocks": 1, "basis": "linear", "squash": True}
     if side <= 40:
         patch = 1 if side < 6 else 2 if side <= 16 else 4
-        network = {"network": "patches", "width": 64, "patch": patch}
+        grid = {"network": "patches", "width": 64, "patch": patch}
         why = f"{side} pixels a side: residual networks of 64 channels on patches of {patch}x{patch}"
-        return {**network, "blocks": 1, "hidden": 256}, {**network, "blocks": 2}, why
+        discriminator = {**grid, "blocks": 2}
+        if channels == 1 or patch == 1:
+            return {**grid, "blocks": 1, "hidden": 256}, discriminator, why
+        # Of one channel a patch is 16 numbers, which 64 channels write well; of three it is 48.
+        two = {"widths": [96, 48], "expansion": 1, "cardinality": 1, "patch": patch // 2}
+        return {**r3gan, **two}, discriminator, f"{why}; the generator ends at twice that resolution, for colours"
     patch = 2 if side < 128 else 4
     stages = max(int(math.log2(side / patch / 4)), 0)
     widths = [max(256 >> max(i - 1, 0), 64) for i in range(stages + 1)]
-    network = {
-        "network": "r3gan",
-        "blocks": 1,
-        "basis": "linear",
-        "widths": widths,
-        "expansion": 2,
-        "cardinality": 4,
-        "patch": patch,
-    }
+    common = {"widths": widths, "expansion": 2, "cardinality": 4, "patch": patch}
     why = f"{side} pixels a side: {stages + 1} sizes of {widths} channels on patches of {patch}x{patch}"
-    return network, network, why
+    generator, discriminator = {**r3gan, **common}, {**r3gan, **common}
+    del discriminator["squash"]
+    return generator, discriminator, why
 
 
 def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     side, channels = min(seen.shape[1:]), seen.shape[0]
-    generator, discriminator, why = _networks(side)
-    # A gradient's norm adds up over pixels and channels; below that, few examples ask for more restraint.
-    gamma = round(max((side / 28) ** 2 * channels, 0.3 if seen.count < 5000 else 0.0), 4)
+    generator, discriminator, why = _networks(side, channels)
+    # A gradient's norm adds up over pixels; below that, few examples ask for more restraint.
+    gamma = round(max((side / 28) ** 2, 0.3 if seen.count < 5000 else 0.0), 4)
     weight = {"start": gamma, "end": gamma / 10}
-    small = side <= 40
-    rate = 2.8e-3 if small else 5e-4
+    small, grey = side <= 40, channels == 1
+    rate = 2.8e-3 if small and grey else 2e-3 if small else 5e-4
     # Lazy penalties cost little quality where labels name the modes. Where none do, the networks must find the
     # modes by themselves, and on many of them (Stacked MNIST) lazy penalties are known to lose some.
-    every = 1 if seen.classes < 2 else 4 if small else 2
+    every = 1 if seen.classes < 2 else 4 if small and grey else 2
     fields = {
         **_common(),
         "generator": generator,
@@ -108,11 +108,11 @@ def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
         "noise": 128 if small else 64,
         "batch": 64,
         "penalties": {name: {"weight": weight, "every": every} for name in ("r1", "r2")},
-        "optimizer": {"lr": {"start": rate, "end": rate / 5, "hold": 0.3}, "betas": [0.0, 0.9]},
+        "optimizer": {"lr": {"start": rate, "end": rate / 10, "hold": 0.3}, "betas": [0.0, 0.9]},
         "images": 300_000 if side <= 16 else 1_000_000 if small else 3_000_000,
     }
     often = "in every step" if every == 1 else f"once in {every} steps, at {every} times the weight"
-    reasons = [why, f"gamma {gamma:.3g}, for {channels} channel{'s' if channels > 1 else ''} of {side} pixels"]
+    reasons = [why, f"gamma {gamma:.3g} falling to a tenth, for {side} pixels; learning rate {rate:.2g} likewise"]
     reasons.append(f"R1 + R2 {often}: {'labels' if every > 1 else 'no labels'} name the modes")
     if seen.classes > 1:
         reasons.append(f"class-conditional: the data have {seen.classes} classes (--conditional false: not)")
