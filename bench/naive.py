@@ -60,6 +60,8 @@ def stock(network: nn.Module) -> nn.Module:
             setattr(network, name, norm)
         elif kind is layers.Dropout:
             setattr(network, name, nn.Dropout(child.p))
+        elif kind is layers.Squash:
+            setattr(network, name, nn.Tanh())
         elif kind is r3gan.Resample:
             setattr(network, name, StockResample(child.up))
         elif kind.__module__.startswith("gansmith.") and kind is not r3gan.Block:
