@@ -72,7 +72,7 @@ def record(name: str, rows: Sequence[Mapping[str, Any]], *, quick: bool) -> Path
             "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "commit": _commit(),
             "command": " ".join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
-            "host": {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()},
+            "host": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
             "torch": torch.__version__,
             "python": platform.python_version(),
             "rows": list(rows),

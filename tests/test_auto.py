@@ -82,6 +82,16 @@ def test_what_the_rule_promises():
     assert not any("class-conditional" in reason for reason in plain)
 
 
+@pytest.mark.parametrize(
+    ("channels", "side", "classes", "every"),
+    [(1, 28, 10, 4), (1, 28, 0, 4), (3, 28, 0, 1), (3, 28, 1000, 2), (1, 64, 0, 1), (1, 64, 10, 2)],
+)
+def test_penalties_are_lazy_only_where_that_was_found_harmless(channels: int, side: int, classes: int, every: int):
+    recipe, reasons = chosen(Seen("image", (channels, side, side), 60_000, classes))
+    assert {penalty.every for penalty in recipe.penalties.values()} == {every}
+    assert any(("in every step" if every == 1 else f"once in {every} steps") in reason for reason in reasons)
+
+
 def test_a_field_that_was_set_beats_the_rule():
     fields, _ = choose(POINTS)
     recipe = validate(merge(merge(read_fields("auto")[0], fields), {"batch": 7}), "auto")

@@ -18,7 +18,7 @@ EXAMPLES = """\
   gansmith train dcgan --data mnist --data-root ~/data --images 2M --out runs/dcgan
   gansmith train r3gan --data cifar10 --penalties.r1.weight 0.5 --batch=128 --seed 1 --out runs/r3gan
   gansmith train --from runs/first --data path/to/digits --epochs 5 --out runs/tuned
-  torchrun --nproc-per-node 2 -m gansmith train dcgan --data mnist --out runs/two
+  torchrun --standalone --nproc-per-node 2 -m gansmith train dcgan --data mnist --out runs/two
 
 Any field of a recipe is a flag by its dotted name; `gansmith zoo NAME` shows the fields of a recipe."""
 
