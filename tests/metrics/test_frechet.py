@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from gansmith.errors import Refused
-from gansmith.metrics.frechet import Gaussian, Moments, floor, frechet_distance, frechet_of
+from gansmith.metrics.frechet import (
+    Gaussian,
+    Moments,
+    floor,
+    frechet_distance,
+    frechet_extrapolated,
+    frechet_of,
+)
 
 
 def by_eigenvalues(x, y):
@@ -124,3 +131,25 @@ def test_accumulators_refuse():
         Moments().update(np.zeros((2, 3))).update(np.zeros((2, 4)))
     with pytest.raises(Refused, match="square"):
         floor(np.zeros((2, 3)), 5)
+
+
+def test_extrapolation_takes_the_finite_sample_away():
+    # Of the law itself the distance at N is all floor, and at infinitely many samples it is 0.
+    d = 16
+    reference = Gaussian(torch.zeros(d, dtype=torch.float64), torch.eye(d, dtype=torch.float64), 10**9)
+    found = [frechet_extrapolated(np.random.RandomState(i).randn(5000, d), reference) for i in range(8)]
+    plain = [
+        frechet_of(Moments().update(np.random.RandomState(i).randn(5000, d)).compute(), reference) for i in range(8)
+    ]
+    assert np.mean(plain) == pytest.approx(d / 5000 + d * (d + 1) / 4 / 5000, rel=0.25)
+    assert abs(np.mean([each.value for each in found])) < np.mean(plain) / 4
+    assert np.mean([each.slope for each in found]) == pytest.approx(d + d * (d + 1) / 4, rel=0.25)
+    shifted = frechet_extrapolated(np.random.RandomState(9).randn(5000, d) + 0.5, reference)
+    assert shifted.value == pytest.approx(d * 0.25, rel=0.05)
+    assert shifted == frechet_extrapolated(np.random.RandomState(9).randn(5000, d) + 0.5, reference)
+
+
+def test_extrapolation_needs_enough_samples():
+    reference = Gaussian(torch.zeros(4, dtype=torch.float64), torch.eye(4, dtype=torch.float64), 100)
+    with pytest.raises(Refused, match="15 sizes from 9 need more than 24 samples, not 20"):
+        frechet_extrapolated(np.random.RandomState(0).randn(20, 4), reference)

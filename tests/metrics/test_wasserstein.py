@@ -1,10 +1,10 @@
-"""Sliced Wasserstein against closed forms."""
+"""Sliced Wasserstein and MIND against closed forms."""
 
 import numpy as np
 import pytest
 
 from gansmith.errors import Refused
-from gansmith.metrics.wasserstein import sliced_wasserstein
+from gansmith.metrics.wasserstein import mind, sliced_wasserstein
 
 
 @pytest.mark.parametrize("d", [2, 5])
@@ -26,3 +26,19 @@ def test_sees_modes_that_a_gaussian_fit_does_not():
 def test_refuses_unlike_sets():
     with pytest.raises(Refused, match="one size"):
         sliced_wasserstein(np.zeros((3, 2)), np.zeros((4, 2)))
+
+
+def test_mind_of_a_shift():
+    x = np.random.RandomState(0).randn(4000, 64)
+    assert mind(x, x) == 0
+    assert mind(x, x + 0.5) == pytest.approx(3 * 64 * 0.25, rel=0.1)
+    fresh = np.random.RandomState(1).randn(4000, 64)
+    assert mind(x, fresh + 0.5) == pytest.approx(3 * 64 * 0.25, rel=0.1)
+
+
+def test_mind_of_unlike_sizes_compares_quantiles():
+    x = np.random.RandomState(2).randn(3000, 8)
+    assert mind(x, np.repeat(x, 2, 0)) < 1e-3
+    assert mind(x, np.repeat(x + 1, 2, 0)) == pytest.approx(24, rel=0.1)
+    with pytest.raises(Refused, match="8 dimensions and y has 7"):
+        mind(x, x[:, :7])

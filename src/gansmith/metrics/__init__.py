@@ -1,22 +1,50 @@
 """Features to numbers, in float64, one file a metric; extractors; and the card of a score."""
 
+from gansmith.metrics.classifier import classifier_score
 from gansmith.metrics.domain import DomainExtractor, fit_domain
 from gansmith.metrics.extractor import Extractor
-from gansmith.metrics.frechet import Gaussian, Moments, floor, frechet_distance, frechet_of
+from gansmith.metrics.frechet import (
+    Extrapolated,
+    Gaussian,
+    Moments,
+    floor,
+    frechet_distance,
+    frechet_extrapolated,
+    frechet_of,
+)
+from gansmith.metrics.kernel import Spread, kernel_distance, squared_mmd
+from gansmith.metrics.modes import Coverage, Shares, mode_coverage, mode_shares, wasserstein
+from gansmith.metrics.neighbours import Neighbours, precision_recall_density_coverage
 from gansmith.metrics.pixels import PixelExtractor
 from gansmith.metrics.score import Scorer
-from gansmith.metrics.wasserstein import sliced_wasserstein
+from gansmith.metrics.vendi import vendi_score
+from gansmith.metrics.wasserstein import mind, sliced_wasserstein
 
 __all__ = [
+    "Coverage",
     "DomainExtractor",
     "Extractor",
+    "Extrapolated",
     "Gaussian",
     "Moments",
+    "Neighbours",
     "PixelExtractor",
     "Scorer",
+    "Shares",
+    "Spread",
+    "classifier_score",
     "fit_domain",
     "floor",
     "frechet_distance",
+    "frechet_extrapolated",
     "frechet_of",
+    "kernel_distance",
+    "mind",
+    "mode_coverage",
+    "mode_shares",
+    "precision_recall_density_coverage",
     "sliced_wasserstein",
+    "squared_mmd",
+    "vendi_score",
+    "wasserstein",
 ]

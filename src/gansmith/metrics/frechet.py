@@ -142,6 +142,46 @@ def frechet_of(x: Gaussian, y: Gaussian) -> float:
     return _distance(means, x.cov.trace() + y.cov.trace(), _trace_of_root(x.cov, y.cov))
 
 
+class Extrapolated(NamedTuple):
+    """A distance at infinitely many samples, the slope against 1/N, and the fit's root mean square error."""
+
+    value: float
+    slope: float
+    error: float
+
+
+def frechet_extrapolated(
+    x: Features, reference: Gaussian, *, sizes: int = 15, least: int | None = None, seed: int = 0
+) -> Extrapolated:
+    """Extrapolate the Fréchet distance to infinitely many samples: a line is fitted to FD(N) against 1/N.
+
+    Chong and Forsyth, 2020, Section 3.1 (arXiv:1911.07023): a finite sample's distance is too large by about
+    a constant over N. The reference's own finite size is not extrapolated away.
+
+    Args:
+        x: features of generated examples, [N, d].
+        reference: mean and covariance of the real ones.
+        sizes: numbers of samples at which the distance is taken, evenly spaced up to N.
+        least: the smallest of them; a tenth of N, and more than twice d, unless given.
+        seed: of the subsets, which are drawn anew for each size.
+
+    Raises:
+        Refused: not a finite [N, d], unlike d, or too few vectors for so many sizes.
+    """
+    rows = as_features(x, "x")
+    n, d = rows.shape
+    smallest = max(n // 10, 2 * d + 1) if least is None else least
+    if not 2 <= smallest < n or n - smallest < sizes:
+        raise Refused(f"{sizes} sizes from {smallest} need more than {smallest + sizes} samples, not {n}")
+    numbers = np.linspace(smallest, n, sizes).astype(int)
+    draw = np.random.Generator(np.random.PCG64(seed))
+    taken = [rows[draw.choice(n, number, replace=False)] for number in numbers]
+    found = np.array([frechet_of(Moments().update(part).compute(), reference) for part in taken])
+    slope, value = np.polyfit(1 / numbers, found, 1)
+    misfit = found - (value + slope / numbers)
+    return Extrapolated(float(value), float(slope), float(np.sqrt((misfit**2).mean())))
+
+
 def _trace_of_root(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """Trace of (Σ₁ Σ₂)^½: of the roots of LᵀΣ₂L's eigenvalues, where Σ₁ = LLᵀ."""
     lower, failed = torch.linalg.cholesky_ex(one)

@@ -1,0 +1,42 @@
+"""Scores of a classifier's logits: the Inception Score, by its name only on Inception's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gansmith.errors import Refused
+from gansmith.metrics.frechet import Features, as_features
+from gansmith.metrics.kernel import Spread
+
+
+def classifier_score(logits: Features, *, splits: int = 10, seed: int | None = None) -> Spread:
+    """Compute the classifier score, which on Inception's logits (without bias) is the Inception Score.
+
+        CS = exp(E_x KL(p(y|x) ‖ p(y)))
+
+    Salimans et al., 2016, Section 4 (arXiv:1606.03498). Between 1 and the number of classes. It never looks at
+    real data.
+
+    Args:
+        logits: of generated examples, [N, classes].
+        splits: parts of equal size, each scored alone.
+        seed: shuffle the rows first; None leaves them in order.
+
+    Returns:
+        Mean and standard deviation over the splits.
+
+    Raises:
+        Refused: not a finite [N, classes], or fewer rows than splits.
+    """
+    rows = as_features(logits, "logits")
+    if not 1 <= splits <= len(rows):
+        raise Refused(f"{splits} splits need as many samples or more, not {len(rows)}")
+    if seed is not None:
+        rows = rows[np.random.Generator(np.random.PCG64(seed)).permutation(len(rows))]
+    values = []
+    for part in rows.tensor_split(splits):
+        log_p = part.log_softmax(1)
+        p = log_p.exp()
+        log_mean = p.mean(0).log()
+        values.append(float((p * (log_p - log_mean)).sum(1).mean().exp()))
+    return Spread(float(np.mean(values)), float(np.std(values)))

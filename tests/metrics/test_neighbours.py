@@ -1,0 +1,67 @@
+"""Neighbourhood metrics against published values and an independent computation of all distances."""
+
+import numpy as np
+import pytest
+
+from gansmith.errors import Refused
+from gansmith.metrics import neighbours
+from gansmith.metrics.neighbours import precision_recall_density_coverage
+
+
+def by_all_distances(real, fake, k):
+    def squares(a, b):
+        return ((a[:, None] - b[None]) ** 2).sum(2)
+
+    r_real = np.sort(squares(real, real), 1)[:, k]
+    r_fake = np.sort(squares(fake, fake), 1)[:, k]
+    across = squares(real, fake)
+    balls = across < r_real[:, None]
+    return balls.any(0).mean(), (across < r_fake).any(1).mean(), balls.sum(0).mean() / k, balls.any(1).mean()
+
+
+def test_golden_values():
+    r = np.random.RandomState(0)
+    x, y = r.randn(500, 16), r.randn(500, 16) + 0.5
+    found = precision_recall_density_coverage(x, y)
+    assert found == pytest.approx((0.754, 0.726, 0.6604, 0.720, 5), abs=1e-12)
+
+
+@pytest.mark.parametrize("block", [1 << 24, 100, 7])
+@pytest.mark.parametrize(("n", "m", "k"), [(60, 45, 3), (20, 80, 5), (7, 6, 1)])
+def test_agrees_with_all_distances_whatever_the_block(monkeypatch, block, n, m, k):
+    monkeypatch.setattr(neighbours, "BLOCK", block)
+    r = np.random.RandomState(1)
+    x, y = r.randn(n, 6), r.randn(m, 6) * 1.2 + 0.3
+    found = precision_recall_density_coverage(x, y, k=k)
+    assert found[:4] == pytest.approx(by_all_distances(x, y, k))
+    assert found.k == k
+
+
+def test_float32_features_far_from_zero_give_nearly_the_same():
+    r = np.random.RandomState(2)
+    x, y = r.randn(800, 32) + 50, r.randn(800, 32) + 50.2
+    exact = precision_recall_density_coverage(x, y)
+    single = precision_recall_density_coverage(x.astype(np.float32), y.astype(np.float32))
+    assert single[:4] == pytest.approx(exact[:4], abs=0.003)
+
+
+def test_the_same_set_twice_is_perfect_and_a_far_one_is_nothing():
+    x = np.random.RandomState(3).randn(100, 4)
+    same, far = precision_recall_density_coverage(x, x), precision_recall_density_coverage(x, x + 100)
+    assert (same.precision, same.recall, same.coverage) == (1, 1, 1)
+    assert far[:4] == (0, 0, 0, 0)
+
+
+def test_duplicates_have_no_neighbourhood():
+    # Balls are open: of a point that occurs six times the fifth neighbour is at distance 0.
+    x = np.repeat(np.random.RandomState(4).randn(5, 3), 6, 0)
+    assert precision_recall_density_coverage(x, x)[:4] == (0, 0, 0, 0)
+
+
+def test_refuses():
+    with pytest.raises(Refused, match="more than 5 vectors a side, not 5"):
+        precision_recall_density_coverage(np.zeros((5, 2)), np.zeros((9, 2)))
+    with pytest.raises(Refused, match="2 dimensions and fake has 3"):
+        precision_recall_density_coverage(np.zeros((9, 2)), np.zeros((9, 3)))
+    with pytest.raises(Refused, match="fake: some are not finite"):
+        precision_recall_density_coverage(np.zeros((9, 2)), np.full((9, 2), np.inf))
