@@ -17,11 +17,14 @@ from gansmith.metrics.modes import Coverage, Shares, mode_coverage, mode_shares,
 from gansmith.metrics.neighbours import Neighbours, precision_recall_density_coverage
 from gansmith.metrics.pixels import PixelExtractor
 from gansmith.metrics.score import Scorer
+from gansmith.metrics.similarity import Diversity, ms_ssim, ms_ssim_diversity, ssim
+from gansmith.metrics.twosample import TwoSample, two_sample_test
 from gansmith.metrics.vendi import vendi_score
 from gansmith.metrics.wasserstein import mind, sliced_wasserstein
 
 __all__ = [
     "Coverage",
+    "Diversity",
     "DomainExtractor",
     "Extractor",
     "Extrapolated",
@@ -32,6 +35,7 @@ __all__ = [
     "Scorer",
     "Shares",
     "Spread",
+    "TwoSample",
     "classifier_score",
     "fit_domain",
     "floor",
@@ -42,9 +46,13 @@ __all__ = [
     "mind",
     "mode_coverage",
     "mode_shares",
+    "ms_ssim",
+    "ms_ssim_diversity",
     "precision_recall_density_coverage",
     "sliced_wasserstein",
     "squared_mmd",
+    "ssim",
+    "two_sample_test",
     "vendi_score",
     "wasserstein",
 ]

@@ -1,0 +1,153 @@
+"""Structural similarity of pairs of images, at one scale and at several; and as a measure of diversity."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from gansmith.errors import Refused
+
+WINDOW, SIGMA = 11, 1.5
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Exponents of the scales, finest first (Wang et al., 2003, Section 3.2)."""
+
+Images = NDArray[np.uint8] | torch.Tensor
+"""Images of 0 to 255, [N, C, H, W]."""
+
+
+class Diversity(NamedTuple):
+    """Mean similarity of pairs within a class (lower is more diverse), the number of scales, and of pairs."""
+
+    similarity: float
+    scales: int
+    pairs: int
+
+
+def ssim(x: Images, y: Images) -> torch.Tensor:
+    """Compute the structural similarity of each pair of images.
+
+        SSIM = (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂))
+
+    averaged over pixels and channels, with a Gaussian window of 11 pixels and deviation 1.5 that lies wholly in
+    the image, C₁ = (0.01 · 255)² and C₂ = (0.03 · 255)². Wang et al., 2004, Section III.B, IEEE TIP 13(4).
+
+    Args:
+        x: images, 0 to 255, [N, C, H, W].
+        y: images, likewise.
+
+    Returns:
+        float64 [N]; 1 for equal images.
+
+    Raises:
+        Refused: unlike shapes, or images of less than 11 pixels a side.
+    """
+    a, b = _pair(x, y, 1)
+    return _parts(a, b)[0]
+
+
+def ms_ssim(x: Images, y: Images, *, scales: int | None = None) -> torch.Tensor:
+    """Compute the multi-scale structural similarity of each pair of images.
+
+        MS-SSIM = SSIM_M^{w_M} ∏_{j<M} CS_j^{w_j}
+
+    where CS is SSIM's second factor and each scale is half of the last by a mean over 2x2 pixels. Wang et al.,
+    2003 (Asilomar), Equation 7. Negative factors count as 0. Five scales need 161 pixels a side or more; of
+    fewer, the first so many weights are scaled to sum to 1, and it is another number.
+
+    Args:
+        x: images, 0 to 255, [N, C, H, W].
+        y: images, likewise.
+        scales: number of scales; None is as many as fit, five at most.
+
+    Returns:
+        float64 [N]; 1 for equal images.
+
+    Raises:
+        Refused: unlike shapes, or images too small for so many scales.
+    """
+    shape = tuple(x.shape)
+    scales = scales or scales_for(min(shape[-2:]))
+    a, b = _pair(x, y, scales)
+    weights = torch.tensor(WEIGHTS[:scales], dtype=torch.float64)
+    weights = weights / weights.sum()
+    total = torch.ones(len(a), dtype=torch.float64, device=a.device)
+    for j, weight in enumerate(weights.tolist()):
+        whole, second = _parts(a, b)
+        total = total * (whole if j == scales - 1 else second).clamp_min(0) ** weight
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    return total
+
+
+def scales_for(side: int) -> int:
+    """How many scales images of so many pixels a side allow, five at most."""
+    return next((n for n in range(len(WEIGHTS), 1, -1) if side >= _least(n)), 1)
+
+
+def ms_ssim_diversity(
+    images: Images, labels: NDArray[np.integer] | None = None, *, pairs: int = 100, seed: int = 0
+) -> Diversity:
+    """Compute the mean MS-SSIM of random pairs within each class: the lower, the more diverse.
+
+    Odena et al., 2017, Section 4.2 (arXiv:1610.09585). Compare it with the same number of real images; and only
+    at one number of scales.
+
+    Args:
+        images: 0 to 255, [N, C, H, W].
+        labels: int [N]; None is one class.
+        pairs: pairs drawn from each class, of two unlike images.
+        seed: of the pairs.
+
+    Raises:
+        Refused: a class of less than two images, or images of less than 11 pixels a side.
+    """
+    classes = np.zeros(len(images), np.int64) if labels is None else np.asarray(labels)
+    draw = np.random.Generator(np.random.PCG64(seed))
+    first, second = [], []
+    for label in np.unique(classes):
+        own = np.flatnonzero(classes == label)
+        if len(own) < 2:
+            raise Refused(f"pairs within class {label} need 2 images or more, not {len(own)}")
+        i = draw.integers(len(own), size=pairs)
+        j = (i + draw.integers(1, len(own), size=pairs)) % len(own)
+        first.append(own[i])
+        second.append(own[j])
+    one, other = np.concatenate(first), np.concatenate(second)
+    found = [ms_ssim(images[one[k : k + 100]], images[other[k : k + 100]]) for k in range(0, len(one), 100)]
+    return Diversity(float(torch.cat(found).mean()), scales_for(min(tuple(images.shape)[-2:])), len(one))
+
+
+def _least(scales: int) -> int:
+    return (WINDOW - 1) * 2 ** (scales - 1) + 1
+
+
+def _pair(x: Images, y: Images, scales: int) -> tuple[torch.Tensor, torch.Tensor]:
+    if tuple(x.shape) != tuple(y.shape) or len(x.shape) != 4:
+        raise Refused(f"expected two sets of images of one shape [N, C, H, W], not {list(x.shape)} and {list(y.shape)}")
+    side = min(tuple(x.shape)[-2:])
+    least = max(_least(scales), WINDOW)
+    if side < least:
+        raise Refused(f"{scales} scale{'s need' if scales > 1 else ' needs'} {least} pixels a side or more, not {side}")
+    a, b = (torch.as_tensor(each).to(torch.float64) for each in (x, y))
+    return a, b
+
+
+def _parts(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """SSIM and its second factor (contrast and structure), each [N]."""
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    at = torch.arange(WINDOW, dtype=torch.float64, device=a.device) - WINDOW // 2
+    row = (-(at**2) / (2 * SIGMA**2)).exp()
+    row = row / row.sum()
+
+    def blurred(x: torch.Tensor) -> torch.Tensor:
+        flat = x.reshape(-1, 1, *x.shape[2:])
+        return F.conv2d(F.conv2d(flat, row.view(1, 1, -1, 1)), row.view(1, 1, 1, -1))
+
+    m1, m2 = blurred(a), blurred(b)
+    s11, s22, s12 = blurred(a * a) - m1 * m1, blurred(b * b) - m2 * m2, blurred(a * b) - m1 * m2
+    second = (2 * s12 + c2) / (s11 + s22 + c2)
+    whole = second * (2 * m1 * m2 + c1) / (m1 * m1 + m2 * m2 + c1)
+    return whole.reshape(len(a), -1).mean(1), second.reshape(len(a), -1).mean(1)
