@@ -213,3 +213,20 @@ def test_the_gradient_of_each_example_is_clipped_as_one_by_one(sketches):
         want = {n: want[n] + grads[n] * min(1.0, bound / float(norm)) for n in names}
     for n in names:
         torch.testing.assert_close(got[n], want[n])
+
+
+def test_the_example_of_the_metrics_page_runs(capsys):
+    (block,) = blocks("metrics.md", "python")
+    exec(compile(block, "docs/metrics.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_the_metrics_page_names_every_metric():
+    from gansmith import metrics
+
+    named = set(re.findall(r"`(\w+)`", (DOCS / "metrics.md").read_text(encoding="utf-8")))
+    assert named & set(metrics.__all__) >= {
+        name
+        for name in metrics.__all__
+        if name.islower() and name not in {"fit_domain", "floor", "frechet_of", "squared_mmd"}
+    }
