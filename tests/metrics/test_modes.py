@@ -47,7 +47,7 @@ def test_the_floor_of_a_thousand_equal_modes():
 
 
 def test_refuses():
-    with pytest.raises(Refused, match="2 dimensions and centres 3"):
+    with pytest.raises(Refused, match="2 dimensions and centres has 3"):
         mode_coverage(np.zeros((4, 2)), np.zeros((4, 3)), 1)
     with pytest.raises(Refused, match="one size"):
         wasserstein(np.zeros((4, 2)), np.zeros((5, 2)))

@@ -95,6 +95,18 @@ def as_features(features: Features, name: str = "features") -> torch.Tensor:
     return rows
 
 
+def as_pair(x: Features, y: Features, one: str = "x", other: str = "y") -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn two sets of features into float64 tensors [N, d] and [M, d].
+
+    Raises:
+        Refused: where they are not finite, non-empty and of one d.
+    """
+    a, b = as_features(x, one), as_features(y, other)
+    if a.shape[1] != b.shape[1]:
+        raise Refused(f"{one} has {a.shape[1]} dimensions and {other} has {b.shape[1]}")
+    return a, b
+
+
 def frechet_distance(x: Features, y: Features) -> float:
     """Compute the Fréchet distance between two sets of feature vectors, each taken as a Gaussian.
 
@@ -115,9 +127,7 @@ def frechet_distance(x: Features, y: Features) -> float:
     Raises:
         Refused: not a finite [N, d] each, unlike d, or fewer than two vectors.
     """
-    a, b = as_features(x, "x"), as_features(y, "y")
-    if a.shape[1] != b.shape[1]:
-        raise Refused(f"x has {a.shape[1]} dimensions and y has {b.shape[1]}")
+    a, b = as_pair(x, y)
     if min(len(a), len(b)) < 2:
         raise Refused(f"a covariance needs at least 2 samples, not {min(len(a), len(b))}")
     if min(len(a), len(b)) > a.shape[1]:

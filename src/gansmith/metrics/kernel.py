@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from gansmith.errors import Refused
-from gansmith.metrics.frechet import Features, as_features
+from gansmith.metrics.frechet import Features, as_pair
 
 
 class Spread(NamedTuple):
@@ -58,9 +58,7 @@ def squared_mmd(x: Features, y: Features) -> float:
 
 
 def _pair(x: Features, y: Features) -> tuple[torch.Tensor, torch.Tensor]:
-    a, b = as_features(x, "x"), as_features(y, "y")
-    if a.shape[1] != b.shape[1]:
-        raise Refused(f"x has {a.shape[1]} dimensions and y has {b.shape[1]}")
+    a, b = as_pair(x, y)
     if min(len(a), len(b)) < 2:
         raise Refused(f"an unbiased MMD needs at least 2 samples a side, not {min(len(a), len(b))}")
     return a, b

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.errors import Refused
-from gansmith.metrics.frechet import Features, as_features
+from gansmith.metrics.frechet import Features, as_features, as_pair
 
 
 class Coverage(NamedTuple):
@@ -41,9 +41,7 @@ def mode_coverage(points: Features, centres: Features, deviation: float, *, with
     Raises:
         Refused: not a finite [N, d] each, or unlike d.
     """
-    x, c = as_features(points, "points"), as_features(centres, "centres")
-    if x.shape[1] != c.shape[1]:
-        raise Refused(f"points have {x.shape[1]} dimensions and centres {c.shape[1]}")
+    x, c = as_pair(points, centres, "points", "centres")
     gaps = (x[:, None] - c[None]).norm(dim=2)
     nearest, which = gaps.min(1)
     good = nearest <= within * deviation

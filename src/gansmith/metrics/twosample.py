@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gansmith.errors import Refused
-from gansmith.metrics.frechet import Features, as_features
+from gansmith.metrics.frechet import Features, as_pair
 
 
 class TwoSample(NamedTuple):
@@ -37,9 +37,7 @@ def two_sample_test(
     Raises:
         Refused: not a finite [N, d] each, unlike d, or fewer than 20 vectors a side.
     """
-    a, b = as_features(real, "real"), as_features(fake, "fake")
-    if a.shape[1] != b.shape[1]:
-        raise Refused(f"real has {a.shape[1]} dimensions and fake has {b.shape[1]}")
+    a, b = as_pair(real, fake, "real", "fake")
     n = min(len(a), len(b))
     if n < 20:
         raise Refused(f"a two-sample test needs 20 samples a side or more, not {n}")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from gansmith.errors import Refused
-from gansmith.metrics.frechet import Features, as_features
+from gansmith.metrics.frechet import Features, as_features, as_pair
 
 
 def sliced_wasserstein(x: Features, y: Features, *, directions: int = 128, seed: int = 0) -> float:
@@ -54,10 +54,8 @@ def mind(x: Features, y: Features, *, directions: int = 1024, seed: int = 0) -> 
     Raises:
         Refused: not a finite [N, d] each, or unlike d.
     """
-    a, b = as_features(x, "x"), as_features(y, "y")
+    a, b = as_pair(x, y)
     d = a.shape[1]
-    if d != b.shape[1]:
-        raise Refused(f"x has {d} dimensions and y has {b.shape[1]}")
     theta = torch.from_numpy(_directions(d, directions, seed))
     one, other = (a @ theta).sort(0).values, (b @ theta).sort(0).values
     if len(one) != len(other):
