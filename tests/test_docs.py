@@ -230,3 +230,9 @@ def test_the_metrics_page_names_every_metric():
         for name in metrics.__all__
         if name.islower() and name not in {"fit_domain", "floor", "frechet_of", "squared_mmd"}
     }
+
+
+def test_every_name_of_the_metrics_is_what_it_says_and_not_a_module():
+    from gansmith import metrics
+
+    assert [name for name in metrics.__all__ if not callable(getattr(metrics, name))] == []

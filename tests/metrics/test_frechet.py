@@ -137,10 +137,9 @@ def test_extrapolation_takes_the_finite_sample_away():
     # Of the law itself the distance at N is all floor, and at infinitely many samples it is 0.
     d = 16
     reference = Gaussian(torch.zeros(d, dtype=torch.float64), torch.eye(d, dtype=torch.float64), 10**9)
-    found = [frechet_extrapolated(np.random.RandomState(i).randn(5000, d), reference) for i in range(8)]
-    plain = [
-        frechet_of(Moments().update(np.random.RandomState(i).randn(5000, d)).compute(), reference) for i in range(8)
-    ]
+    drawn = [np.random.RandomState(i).randn(5000, d) for i in range(8)]
+    found = [frechet_extrapolated(x, reference) for x in drawn]
+    plain = [frechet_of(Moments().update(x).compute(), reference) for x in drawn]
     assert np.mean(plain) == pytest.approx(d / 5000 + d * (d + 1) / 4 / 5000, rel=0.25)
     assert abs(np.mean([each.value for each in found])) < np.mean(plain) / 4
     assert np.mean([each.slope for each in found]) == pytest.approx(d + d * (d + 1) / 4, rel=0.25)

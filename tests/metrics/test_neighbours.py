@@ -45,6 +45,12 @@ def test_float32_features_far_from_zero_give_nearly_the_same():
     assert single[:4] == pytest.approx(exact[:4], abs=0.003)
 
 
+def test_a_read_only_array_is_taken():
+    x = np.random.RandomState(5).randn(30, 4).astype(np.float32)
+    x.flags.writeable = False
+    assert precision_recall_density_coverage(x, x).coverage == 1
+
+
 def test_the_same_set_twice_is_perfect_and_a_far_one_is_nothing():
     x = np.random.RandomState(3).randn(100, 4)
     same, far = precision_recall_density_coverage(x, x), precision_recall_density_coverage(x, x + 100)

@@ -90,7 +90,16 @@ def test_refuses():
         ssim(np.zeros((1, 1, 8, 8), np.uint8), np.zeros((1, 1, 8, 8), np.uint8))
     with pytest.raises(Refused, match="5 scales need 161 pixels"):
         ms_ssim(np.zeros((1, 1, 99, 200), np.uint8), np.zeros((1, 1, 99, 200), np.uint8), scales=5)
+    for scales in (0, 6):
+        with pytest.raises(Refused, match=f"scales: 1 to 5, not {scales}"):
+            ms_ssim(np.zeros((1, 1, 400, 400), np.uint8), np.zeros((1, 1, 400, 400), np.uint8), scales=scales)
     with pytest.raises(Refused, match="one shape"):
         ssim(np.zeros((1, 1, 12, 12), np.uint8), np.zeros((1, 3, 12, 12), np.uint8))
     with pytest.raises(Refused, match="class 7 need 2 images"):
         ms_ssim_diversity(pictures(3, 1, 16, 16), np.array([1, 1, 7]))
+
+
+def test_a_read_only_array_is_taken():
+    x = pictures(1, 1, 16, 16)
+    x.flags.writeable = False
+    assert ssim(x, x).tolist() == pytest.approx([1])

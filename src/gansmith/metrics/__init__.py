@@ -13,14 +13,14 @@ from gansmith.metrics.frechet import (
     frechet_of,
 )
 from gansmith.metrics.kernel import Spread, kernel_distance, squared_mmd
-from gansmith.metrics.modes import Coverage, Shares, mode_coverage, mode_shares, wasserstein
+from gansmith.metrics.modes import Coverage, Shares, mode_coverage, mode_shares
 from gansmith.metrics.neighbours import Neighbours, precision_recall_density_coverage
 from gansmith.metrics.pixels import PixelExtractor
 from gansmith.metrics.score import Scorer
 from gansmith.metrics.similarity import Diversity, ms_ssim, ms_ssim_diversity, ssim
 from gansmith.metrics.twosample import TwoSample, two_sample_test
 from gansmith.metrics.vendi import vendi_score
-from gansmith.metrics.wasserstein import mind, sliced_wasserstein
+from gansmith.metrics.wasserstein import mind, sliced_wasserstein, wasserstein_distance
 
 __all__ = [
     "Coverage",
@@ -54,5 +54,5 @@ __all__ = [
     "ssim",
     "two_sample_test",
     "vendi_score",
-    "wasserstein",
+    "wasserstein_distance",
 ]

@@ -77,31 +77,34 @@ class Moments:
         return Gaussian(self._mean.clone(), self._scatter / (self.n - 1), self.n)
 
 
-def as_features(features: Features, name: str = "features") -> torch.Tensor:
-    """Turn features into a float64 tensor [N, d].
+def as_features(features: Features, name: str = "features", *, exact: bool = True) -> torch.Tensor:
+    """Turn features into a float64 tensor [N, d]; where it need not be exact, float32 ones stay float32.
 
     Raises:
         Refused: where they are not a finite, non-empty [N, d].
     """
-    if isinstance(features, torch.Tensor):
-        rows = features
-    else:
-        rows = torch.from_numpy(np.require(features, np.float64, ["C", "W"]))
-    if rows.ndim != 2 or 0 in rows.shape:
-        raise Refused(f"{name}: expected an array [N, d], not {list(rows.shape)}")
-    rows = rows.detach().to(torch.float64)
+    if not isinstance(features, torch.Tensor):
+        single = not exact and np.asarray(features).dtype == np.float32
+        features = torch.from_numpy(np.require(features, np.float32 if single else np.float64, ["C", "W"]))
+    if features.ndim != 2 or 0 in features.shape:
+        raise Refused(f"{name}: expected an array [N, d], not {list(features.shape)}")
+    rows = features.detach()
+    if exact or rows.dtype != torch.float32:
+        rows = rows.to(torch.float64)
     if not bool(torch.isfinite(rows).all()):
         raise Refused(f"{name}: some are not finite (NaN or infinity)")
     return rows
 
 
-def as_pair(x: Features, y: Features, one: str = "x", other: str = "y") -> tuple[torch.Tensor, torch.Tensor]:
-    """Turn two sets of features into float64 tensors [N, d] and [M, d].
+def as_pair(
+    x: Features, y: Features, one: str = "x", other: str = "y", *, exact: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn two sets of features into tensors [N, d] and [M, d], as `as_features` does.
 
     Raises:
         Refused: where they are not finite, non-empty and of one d.
     """
-    a, b = as_features(x, one), as_features(y, other)
+    a, b = as_features(x, one, exact=exact), as_features(y, other, exact=exact)
     if a.shape[1] != b.shape[1]:
         raise Refused(f"{one} has {a.shape[1]} dimensions and {other} has {b.shape[1]}")
     return a, b

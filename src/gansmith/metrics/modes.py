@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.errors import Refused
-from gansmith.metrics.frechet import Features, as_features, as_pair
+from gansmith.metrics.frechet import Features, as_pair
 
 
 class Coverage(NamedTuple):
@@ -46,30 +46,6 @@ def mode_coverage(points: Features, centres: Features, deviation: float, *, with
     nearest, which = gaps.min(1)
     good = nearest <= within * deviation
     return Coverage(len(which[good].unique()), len(c), float(good.double().mean()))
-
-
-def wasserstein(x: Features, y: Features) -> float:
-    """Compute the exact 2-Wasserstein distance of two equally large sets, by an optimal assignment.
-
-        W₂ = (min_π 1/N Σᵢ |xᵢ − y_π(i)|²)^½
-
-    Memory grows as N², and time as N³ at worst.
-
-    Args:
-        x: points, [N, d].
-        y: points, [N, d].
-
-    Raises:
-        Refused: not a finite [N, d] each, or unlike N or d.
-    """
-    a, b = as_features(x, "x"), as_features(y, "y")
-    if a.shape != b.shape:
-        raise Refused(f"an assignment needs two sets of one size, not {list(a.shape)} and {list(b.shape)}")
-    from scipy.optimize import linear_sum_assignment  # slow to import
-
-    costs = (a[:, None] - b[None]).square().sum(2).numpy()
-    rows, columns = linear_sum_assignment(costs)
-    return float(np.sqrt(costs[rows, columns].mean()))
 
 
 def mode_shares(labels: NDArray[np.integer], modes: int) -> Shares:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from gansmith.errors import Refused
-from gansmith.metrics.frechet import Features
+from gansmith.metrics.frechet import Features, as_pair
 
 BLOCK = 1 << 24
 """Distances held at a time."""
@@ -45,9 +45,7 @@ def precision_recall_density_coverage(real: Features, fake: Features, *, k: int 
     Raises:
         Refused: not a finite [N, d] each, unlike d, or not more than k vectors.
     """
-    a, b = _rows(real, "real"), _rows(fake, "fake")
-    if a.shape[1] != b.shape[1]:
-        raise Refused(f"real has {a.shape[1]} dimensions and fake has {b.shape[1]}")
+    a, b = as_pair(real, fake, "real", "fake", exact=False)
     if k < 1 or min(len(a), len(b)) <= k:
         raise Refused(f"the {k} nearest neighbours need more than {k} vectors a side, not {min(len(a), len(b))}")
     dtype = torch.promote_types(a.dtype, b.dtype)
@@ -58,8 +56,7 @@ def precision_recall_density_coverage(real: Features, fake: Features, *, k: int 
     held = torch.zeros(len(a), dtype=torch.bool, device=a.device)  # real ball: does it hold some fake?
     inside = torch.zeros(len(a), dtype=torch.bool, device=a.device)  # real: is it in some fake ball?
     precise = dense = 0
-    for start in range(0, len(b), _rows_a_block(len(a))):
-        part = b[start : start + _rows_a_block(len(a))]
+    for start, part in _blocks(b, len(a)):
         squares = _squares(part, a, norms)
         balls = squares < around_a
         precise += int(balls.any(1).sum())
@@ -71,18 +68,11 @@ def precision_recall_density_coverage(real: Features, fake: Features, *, k: int 
     )
 
 
-def _rows(features: Features, name: str) -> torch.Tensor:
-    rows = features if isinstance(features, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(features))
-    rows = rows.detach() if rows.dtype in (torch.float32, torch.float64) else rows.detach().to(torch.float64)
-    if rows.ndim != 2 or 0 in rows.shape:
-        raise Refused(f"{name}: expected an array [N, d], not {list(rows.shape)}")
-    if not bool(torch.isfinite(rows).all()):
-        raise Refused(f"{name}: some are not finite (NaN or infinity)")
-    return rows
-
-
-def _rows_a_block(against: int) -> int:
-    return max(1, BLOCK // against)
+def _blocks(rows: torch.Tensor, against: int) -> Iterator[tuple[int, torch.Tensor]]:
+    """Parts of rows, and where each begins, whose distances to so many others can be held at a time."""
+    size = max(1, BLOCK // against)
+    for start in range(0, len(rows), size):
+        yield start, rows[start : start + size]
 
 
 def _squares(part: torch.Tensor, whole: torch.Tensor, norms: torch.Tensor) -> torch.Tensor:
@@ -93,8 +83,7 @@ def _squares(part: torch.Tensor, whole: torch.Tensor, norms: torch.Tensor) -> to
 def _radii(x: torch.Tensor, k: int) -> torch.Tensor:
     """Squared distance from each row to its k-th neighbour."""
     norms, found = x.square().sum(1), []
-    for start in range(0, len(x), _rows_a_block(len(x))):
-        part = x[start : start + _rows_a_block(len(x))]
+    for start, part in _blocks(x, len(x)):
         squares = _squares(part, x, norms)
         own = torch.arange(len(part), device=x.device)
         squares[own, own + start] = -1.0  # itself comes first, however its distance rounds

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from gansmith.errors import Refused
+from gansmith.metrics.extractor import as_tensor
 
 WINDOW, SIGMA = 11, 1.5
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -69,16 +70,18 @@ def ms_ssim(x: Images, y: Images, *, scales: int | None = None) -> torch.Tensor:
     Raises:
         Refused: unlike shapes, or images too small for so many scales.
     """
-    shape = tuple(x.shape)
-    scales = scales or scales_for(min(shape[-2:]))
+    scales = scales_for(min(tuple(x.shape)[-2:])) if scales is None else scales
+    if not 1 <= scales <= len(WEIGHTS):
+        raise Refused(f"scales: 1 to {len(WEIGHTS)}, not {scales}")
     a, b = _pair(x, y, scales)
     weights = torch.tensor(WEIGHTS[:scales], dtype=torch.float64)
     weights = weights / weights.sum()
     total = torch.ones(len(a), dtype=torch.float64, device=a.device)
     for j, weight in enumerate(weights.tolist()):
+        if j:
+            a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
         whole, second = _parts(a, b)
         total = total * (whole if j == scales - 1 else second).clamp_min(0) ** weight
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
     return total
 
 
@@ -127,12 +130,11 @@ def _least(scales: int) -> int:
 def _pair(x: Images, y: Images, scales: int) -> tuple[torch.Tensor, torch.Tensor]:
     if tuple(x.shape) != tuple(y.shape) or len(x.shape) != 4:
         raise Refused(f"expected two sets of images of one shape [N, C, H, W], not {list(x.shape)} and {list(y.shape)}")
-    side = min(tuple(x.shape)[-2:])
-    least = max(_least(scales), WINDOW)
+    side, least = min(tuple(x.shape)[-2:]), _least(scales)
     if side < least:
         raise Refused(f"{scales} scale{'s need' if scales > 1 else ' needs'} {least} pixels a side or more, not {side}")
-    a, b = (torch.as_tensor(each).to(torch.float64) for each in (x, y))
-    return a, b
+    a, b = (each if isinstance(each, torch.Tensor) else as_tensor(each) for each in (x, y))
+    return a.to(torch.float64), b.to(torch.float64)
 
 
 def _parts(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

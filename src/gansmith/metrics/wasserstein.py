@@ -1,4 +1,4 @@
-"""The sliced Wasserstein distance: of raw points, where a Gaussian fit would not see which modes are there."""
+"""Wasserstein distances, sliced and exact: of points, where a Gaussian fit would not see which modes are there."""
 
 from __future__ import annotations
 
@@ -29,12 +29,30 @@ def sliced_wasserstein(x: Features, y: Features, *, directions: int = 128, seed:
     Raises:
         Refused: not a finite [N, d] each, or unlike N or d.
     """
-    a, b = as_features(x, "x"), as_features(y, "y")
-    if a.shape != b.shape:
-        raise Refused(f"sliced Wasserstein needs two sets of one size, not {list(a.shape)} and {list(b.shape)}")
-    theta = torch.from_numpy(_directions(a.shape[1], directions, seed))
-    gaps = (a @ theta).sort(0).values - (b @ theta).sort(0).values
-    return float(gaps.square().mean().sqrt())
+    a, b = _alike(x, y, "sliced Wasserstein")
+    return float(_sliced(a, b, directions, seed).sqrt())
+
+
+def wasserstein_distance(x: Features, y: Features) -> float:
+    """Compute the exact 2-Wasserstein distance of two equally large sets, by an optimal assignment.
+
+        W₂ = (min_π 1/N Σᵢ |xᵢ − y_π(i)|²)^½
+
+    Memory grows as N², and time as N³ at worst.
+
+    Args:
+        x: points, [N, d].
+        y: points, [N, d].
+
+    Raises:
+        Refused: not a finite [N, d] each, or unlike N or d.
+    """
+    a, b = _alike(x, y, "an assignment")
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
+    costs = (a[:, None] - b[None]).square().sum(2).numpy()
+    rows, columns = linear_sum_assignment(costs)
+    return float(np.sqrt(costs[rows, columns].mean()))
 
 
 def mind(x: Features, y: Features, *, directions: int = 1024, seed: int = 0) -> float:
@@ -55,13 +73,24 @@ def mind(x: Features, y: Features, *, directions: int = 1024, seed: int = 0) -> 
         Refused: not a finite [N, d] each, or unlike d.
     """
     a, b = as_pair(x, y)
-    d = a.shape[1]
-    theta = torch.from_numpy(_directions(d, directions, seed))
+    return float(3 * a.shape[1] * _sliced(a, b, directions, seed))
+
+
+def _alike(x: Features, y: Features, who: str) -> tuple[torch.Tensor, torch.Tensor]:
+    a, b = as_features(x, "x"), as_features(y, "y")
+    if a.shape != b.shape:
+        raise Refused(f"{who} needs two sets of one size, not {list(a.shape)} and {list(b.shape)}")
+    return a, b
+
+
+def _sliced(a: torch.Tensor, b: torch.Tensor, directions: int, seed: int) -> torch.Tensor:
+    """The mean over directions of the squared distance of projections, which are paired in order."""
+    theta = torch.from_numpy(_directions(a.shape[1], directions, seed))
     one, other = (a @ theta).sort(0).values, (b @ theta).sort(0).values
     if len(one) != len(other):
         number = max(len(one), len(other))
         one, other = _quantiles(one, number), _quantiles(other, number)
-    return float(3 * d * (one - other).square().mean())
+    return (one - other).square().mean()
 
 
 def _quantiles(ordered: torch.Tensor, number: int) -> torch.Tensor:
