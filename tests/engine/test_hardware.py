@@ -110,6 +110,22 @@ print(inside, during - held())
     assert given_back > 40
 
 
+@pytest.mark.skipif(hardware._glibc() is None, reason="glibc alone")
+def test_who_borrows_inside_a_training_leaves_it_its_memory(monkeypatch):
+    given_back = []
+    monkeypatch.setattr(hardware._memory, "kept", False)
+    monkeypatch.setattr(hardware._Memory, "give_back", lambda self: given_back.append(setattr(self, "kept", False)))
+    with hardware.borrowed():
+        pass  # a model that samples: it kept nothing, and has nothing to give back
+    assert not given_back
+    with hardware.borrowed():
+        hardware.apply(numerics())
+        with hardware.borrowed():
+            pass
+        assert not given_back
+    assert len(given_back) == 1
+
+
 def test_deterministic_kernels_are_asked_for_and_the_setting_is_given_back(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     now = hardware.decide("fp32", "off", torch.device("cpu"), 1, deterministic=True)

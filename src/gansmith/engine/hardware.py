@@ -187,6 +187,7 @@ class _Found:
         self.threads, self.matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
         self.deterministic = torch.are_deterministic_algorithms_enabled()
         self.benchmark = torch.backends.cudnn.benchmark
+        self.keeps_memory = _memory.kept
 
     def put_back(self) -> None:
         torch.set_float32_matmul_precision(self.matmul)
@@ -195,7 +196,8 @@ class _Found:
         if torch.are_deterministic_algorithms_enabled() != self.deterministic:  # to set it loads half of torch
             torch.use_deterministic_algorithms(self.deterministic)
         torch.backends.cudnn.benchmark = self.benchmark
-        give_freed_memory_back()
+        if _memory.kept and not self.keeps_memory:
+            _memory.give_back()
 
 
 _BORROWING = threading.Lock()
@@ -230,7 +232,7 @@ def apply(numerics: Numerics) -> None:
     if torch.get_num_threads() != numerics.threads:
         torch.set_num_threads(numerics.threads)
     if numerics.device == "cpu":
-        keep_freed_memory()
+        _memory.keep()
     if numerics.deterministic:
         # cuBLAS reads this when it first multiplies; torch refuses to be deterministic without it.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -242,29 +244,38 @@ _TRIM, _MMAP = -1, -3
 """glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (malloc.h)."""
 
 
+class _Memory:
+    """What glibc does with freed memory, which it can be told and not asked."""
+
+    kept = False
+
+    def keep(self) -> None:
+        """Have glibc keep what is freed for the next step, where it would give it back to the system at each.
+
+        Every step of a training allocates the same activations anew; each page that comes from the system is
+        zeroed first, which is a seventh of a convolutional step's time.
+        """
+        library = _glibc()
+        if library is not None:
+            library.mallopt(_MMAP, 32 << 20)  # the most that glibc allows
+            library.mallopt(_TRIM, (1 << 31) - 1)
+            self.kept = True
+
+    def give_back(self) -> None:
+        """Undo `keep`: to the thresholds that glibc itself comes to in a process with large blocks."""
+        library = _glibc()
+        if library is not None:
+            library.mallopt(_TRIM, 64 << 20)
+            library.malloc_trim(0)
+            self.kept = False
+
+
+_memory = _Memory()
+
+
 @lru_cache(maxsize=1)
 def _glibc() -> ctypes.CDLL | None:
     if platform.libc_ver()[0] != "glibc":
         return None
     library = ctypes.CDLL(None)
     return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what is freed for the next step, where it would give it back to the system at each.
-
-    Every step of a training allocates the same activations anew; each page that comes from the system is
-    zeroed first, which is a seventh of a convolutional step's time.
-    """
-    library = _glibc()
-    if library is not None:
-        library.mallopt(_MMAP, 32 << 20)  # the most that glibc allows
-        library.mallopt(_TRIM, (1 << 31) - 1)
-
-
-def give_freed_memory_back() -> None:
-    """Undo `keep_freed_memory`: to the thresholds that glibc itself comes to in a process with large blocks."""
-    library = _glibc()
-    if library is not None:
-        library.mallopt(_TRIM, 64 << 20)
-        library.malloc_trim(0)
