@@ -74,42 +74,95 @@ class FusedAdam:
 
     Args:
         flats: the parameters.
-        decoupled: weight decay as AdamW has it.
-        eps: added to the root of the second moment.
-        decay: weight decay.
+        recipe: `adam`, or `adamw` whose weight decay is decoupled.
     """
 
-    def __init__(self, flats: Sequence[Flat], decoupled: bool, eps: float, decay: float) -> None:
-        self.flats, self.eps, self.decay = list(flats), eps, decay
-        self.kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_  # pyright: ignore
+    takes_pieces = True
+
+    def __init__(self, flats: Sequence[Flat], recipe: Optimizer) -> None:
+        self.flats, self.recipe = flats, recipe
+        self.kernel = torch._fused_adamw_ if recipe.name == "adamw" else torch._fused_adam_  # pyright: ignore
         self.states = [
             {"exp_avg": torch.zeros_like(f.master), "exp_avg_sq": torch.zeros_like(f.master),
              "step": torch.zeros((), device=f.master.device)}
-            for f in self.flats
+            for f in flats
         ]  # fmt: skip
         self._lists: dict[bool, list[list[torch.Tensor]]] = {}
 
-    def step(self, grads: Sequence[torch.Tensor], lr: float, b1: float, b2: float, piecewise: bool) -> None:
-        """Update the weights by flat gradients, or piecewise by one for each parameter."""
-        if piecewise not in self._lists:
-            self._lists[piecewise] = self._arguments(piecewise)
-        weights, means, squares, steps = self._lists[piecewise]
+    def step(self, grads: Sequence[torch.Tensor], lr: float, b1: float, b2: float, *, pieces: bool) -> None:
+        """Update the weights by flat gradients, or in pieces by one for each parameter."""
+        if pieces not in self._lists:
+            self._lists[pieces] = self._arguments(pieces)
+        weights, means, squares, steps = self._lists[pieces]
         for state in self.states:
             state["step"].add_(1)
         with torch.no_grad():
             self.kernel(
                 weights, list(grads), means, squares, [], steps, lr=lr, beta1=b1, beta2=b2,
-                weight_decay=self.decay, eps=self.eps, amsgrad=False, maximize=False,
+                weight_decay=self.recipe.weight_decay, eps=self.recipe.eps, amsgrad=False, maximize=False,
             )  # fmt: skip
 
-    def _arguments(self, piecewise: bool) -> list[list[torch.Tensor]]:
+    def _arguments(self, pieces: bool) -> list[list[torch.Tensor]]:
         out: list[list[torch.Tensor]] = [[], [], [], []]
         for flat, state in zip(self.flats, self.states, strict=True):
             whole = [flat.master, state["exp_avg"], state["exp_avg_sq"]]
             for got, tensor in zip(out, whole, strict=False):
-                got += flat.views(tensor).values() if piecewise else [tensor]
-            out[3] += [state["step"]] * (len(flat.parameters) if piecewise else 1)
+                got += flat.views(tensor).values() if pieces else [tensor]
+            out[3] += [state["step"]] * (len(flat.parameters) if pieces else 1)
         return out
+
+    def load(self, states: Sequence[Mapping[str, torch.Tensor]]) -> None:
+        """Put states back; what is missing is as at the start."""
+        for mine, given in zip(self.states, states, strict=True):
+            for name, tensor in mine.items():
+                tensor.copy_(given[name]) if name in given else tensor.zero_()
+
+
+class StockOptimizer:
+    """One of `torch.optim`'s, for flat tensors.
+
+    Args:
+        flats: the parameters.
+        recipe: `rmsprop` or `sgd`.
+    """
+
+    takes_pieces = False
+
+    def __init__(self, flats: Sequence[Flat], recipe: Optimizer) -> None:
+        self.leaves = [nn.Parameter(flat.master) for flat in flats]
+        decay = recipe.weight_decay
+        if recipe.name == "rmsprop":
+            self.torch = torch.optim.RMSprop(self.leaves, eps=recipe.eps, weight_decay=decay, foreach=True)
+        else:
+            # It has a state only where it begins with a momentum.
+            self.torch = torch.optim.SGD(
+                self.leaves, momentum=value_at(recipe.betas[0], 0, 1), weight_decay=decay, fused=True
+            )
+        self.second = recipe.name == "rmsprop"
+
+    @property
+    def states(self) -> list[dict[str, torch.Tensor]]:
+        """The state's tensors, one mapping a flat."""
+        return [{k: v for k, v in self.torch.state[leaf].items() if torch.is_tensor(v)} for leaf in self.leaves]
+
+    def step(self, grads: Sequence[torch.Tensor], lr: float, b1: float, b2: float, *, pieces: bool) -> None:
+        """Update the weights by flat gradients."""
+        for leaf, grad in zip(self.leaves, grads, strict=True):
+            leaf.grad = grad
+        for group in self.torch.param_groups:
+            group["lr"] = lr
+            if self.second:
+                group["alpha"] = b2
+            else:
+                group["momentum"] = b1
+        self.torch.step()
+
+    def load(self, states: Sequence[Mapping[str, torch.Tensor]]) -> None:
+        """Put states back; what is missing is as at the start."""
+        self.torch.state.clear()
+        for leaf, given in zip(self.leaves, states, strict=True):
+            for name, value in given.items():
+                self.torch.state[leaf][name] = value.to(leaf.device).clone()
 
 
 class Side:
@@ -123,57 +176,42 @@ class Side:
 
     def __init__(self, flats: Sequence[Flat], optimizer: Optimizer, clip: float | None) -> None:
         self.flats, self.recipe, self.clip = list(flats), optimizer, clip
-        self.targets: list[torch.Tensor] = []
-        self.views: list[torch.Tensor] = []
-        self._flat_grads: list[torch.Tensor] = []
+        self.targets: list[torch.Tensor] = [p for flat in self.flats for p in flat.parameters.values()]
+        kind = FusedAdam if optimizer.name in ("adam", "adamw") else StockOptimizer
+        self.optimizer = kind(self.flats, optimizer)
+        # The layout in which a kernel reads a gradient that it is given as it came.
+        self._layout = [(v.dtype, v.stride()) for flat in self.flats for v in flat.views(flat.master).values()]
         self._given: list[torch.Tensor] | None = None
-        for flat in self.flats:
-            self.targets += flat.parameters.values()
-        self.adam: FusedAdam | None = None
-        if optimizer.name in ("adam", "adamw"):
-            decoupled = optimizer.name == "adamw"
-            self.adam = FusedAdam(self.flats, decoupled, optimizer.eps, optimizer.weight_decay)
-        else:
-            self.leaves = [nn.Parameter(flat.master) for flat in self.flats]
-            self.torch = self._torch_optimizer()
-        # The layout in which the kernel reads a gradient that it is given as it is.
-        self._shapes = [(v.dtype, v.stride()) for flat in self.flats for v in flat.views(flat.master).values()]
-
-    def _torch_optimizer(self) -> torch.optim.Optimizer:
-        recipe = self.recipe
-        lr, (b1, b2) = value_at(recipe.lr, 0, 1), (value_at(beta, 0, 1) for beta in recipe.betas)
-        decay = recipe.weight_decay
-        if recipe.name == "rmsprop":
-            return torch.optim.RMSprop(self.leaves, lr=lr, alpha=b2, eps=recipe.eps, weight_decay=decay, foreach=True)
-        return torch.optim.SGD(self.leaves, lr=lr, momentum=b1, weight_decay=decay, fused=True)
+        self._grads: list[torch.Tensor] = []
+        self._views: list[torch.Tensor] = []
 
     @property
     def grads(self) -> list[torch.Tensor]:
         """The gradients collected last, one flat tensor a network."""
-        self._lay_out()
-        if self._given is not None:
-            torch._foreach_copy_(self.views, self._given)
-            self._given = None
-        return self._flat_grads
+        self._settle()
+        return self._grads
 
-    def _lay_out(self) -> None:
-        if not self._flat_grads:
-            self._flat_grads = [torch.zeros_like(flat.master) for flat in self.flats]
-            for flat, grad in zip(self.flats, self._flat_grads, strict=True):
-                self.views += flat.views(grad).values()
+    def _settle(self) -> None:
+        """Lay the gradients that were given out in flat tensors, which are made when they are first needed."""
+        if not self._grads:
+            self._grads = [torch.zeros_like(flat.master) for flat in self.flats]
+            self._views = [v for f, g in zip(self.flats, self._grads, strict=True) for v in f.views(g).values()]
+        if self._given is not None:
+            torch._foreach_copy_(self._views, self._given)
+            self._given = None
 
     def collect(self, grads: Sequence[torch.Tensor | None], first: bool) -> None:
         """Take one microbatch's gradients, in the order of `targets`; the first replaces, others add."""
         if all(g is None for g in grads):
             raise ValueError("a move's loss does not depend on any of the weights that it trains")
         given = [g if g is not None else torch.zeros_like(t) for g, t in zip(grads, self.targets, strict=True)]
-        if first:
-            self._given = given
-            if any((g.dtype, g.stride()) != shape for g, shape in zip(given, self._shapes, strict=True)):
-                self.grads  # noqa: B018 - laid out flat, and cast, at once
-        else:
-            flat = self.grads
-            torch._foreach_add_(self.views, [g.to(flat[0].dtype) for g in given])
+        if not first:
+            self._settle()
+            torch._foreach_add_(self._views, [g.to(v.dtype) for g, v in zip(given, self._views, strict=True)])
+            return
+        self._given = given
+        if any((g.dtype, g.stride()) != held for g, held in zip(given, self._layout, strict=True)):
+            self._settle()
 
     def reduce(self) -> None:
         """Average the gradients over ranks, one flat all-reduce a network."""
@@ -193,33 +231,20 @@ class Side:
             norm = torch.stack([grad.norm() for grad in self.grads]).norm()
             for grad in self.grads:
                 grad.mul_(torch.clamp(self.clip / (norm + 1e-6), max=1.0))
-        recipe = self.recipe
-        lr, b1, b2 = (value_at(value, images, total) for value in (recipe.lr, *recipe.betas))
-        if self.adam is not None:
-            given = self._given
-            self.adam.step(self.grads if given is None else given, lr, b1, b2, piecewise=given is not None)
-        else:
-            for leaf, grad in zip(self.leaves, self.grads, strict=True):
-                leaf.grad = grad
-            for group in self.torch.param_groups:
-                group["lr"] = lr
-                group["alpha" if recipe.name == "rmsprop" else "momentum"] = b2 if recipe.name == "rmsprop" else b1
-            self.torch.step()
+        lr, b1, b2 = (value_at(value, images, total) for value in (self.recipe.lr, *self.recipe.betas))
+        pieces = self._given if self.optimizer.takes_pieces else None
+        self.optimizer.step(self.grads if pieces is None else pieces, lr, b1, b2, pieces=pieces is not None)
         for flat in self.flats:
             flat.refresh()
 
     def state(self) -> dict[str, torch.Tensor]:
         """The optimiser's tensors, flat, by name."""
-        states = self.adam.states if self.adam else [self.torch.state[leaf] for leaf in self.leaves]
-        return {f"{i}.{k}": v for i, state in enumerate(states) for k, v in state.items() if torch.is_tensor(v)}
+        return {f"{i}.{k}": v for i, state in enumerate(self.optimizer.states) for k, v in state.items()}
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Put back what `state` gave."""
-        if self.adam is None:
-            self.torch.state.clear()
+        states: list[dict[str, torch.Tensor]] = [{} for _ in self.flats]
         for key, value in tensors.items():
             i, _, name = key.partition(".")
-            if self.adam is not None:
-                self.adam.states[int(i)][name].copy_(value)
-            else:
-                self.torch.state[self.leaves[int(i)]][name] = value.to(self.leaves[int(i)].device).clone()
+            states[int(i)][name] = value
+        self.optimizer.load(states)
