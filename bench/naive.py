@@ -19,7 +19,8 @@ from torch.nn import functional
 from gansmith.build import Facts, build
 from gansmith.networks import layers, r3gan
 from gansmith.networks.convolution import Conv2d, ConvTranspose2d
-from gansmith.recipe import Recipe, value_at
+from gansmith.recipe import Recipe
+from gansmith.schedule import value_at
 
 
 class StockResample(nn.Module):

@@ -15,7 +15,8 @@ from gansmith.data.dataset import Batch
 from gansmith.draws import Draws
 from gansmith.engine.step import Eager
 from gansmith.games.game import Turn
-from gansmith.recipe import Recipe, merge, read_fields, validate, value_at
+from gansmith.recipe import Recipe, merge, read_fields, validate
+from gansmith.schedule import value_at
 
 SIDES = [4, 5, 8, 12, 13, 16, 28, 32, 40, 41, 48, 64, 100, 128, 256, 512]
 POINTS = Seen("points", (2,), 5000, 8)

@@ -8,10 +8,8 @@ signature. There is no registry, and no decorator.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from gansmith.errors import Refused, nearest
 from gansmith.games.game import Game
 from gansmith.games.synthesis import Augment, Lazy
 from gansmith.losses import adversarial, penalties
+from gansmith.own import module_of
 from gansmith.recipe import Network, Part, Recipe
 
 
@@ -109,7 +108,7 @@ def find(room: str, name: str, default: str) -> Callable[..., Any]:
     stem, colon, wanted = name.rpartition(":")
     stem, wanted = (stem, wanted) if colon else (name, default)
     if stem.endswith(".py"):
-        module = _from_file(Path(stem))
+        module = module_of(Path(stem))
     else:
         package = importlib.import_module(f"gansmith.{room}")
         known = [m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in _HELPERS]
@@ -122,23 +121,6 @@ def find(room: str, name: str, default: str) -> Callable[..., Any]:
     if not hasattr(module, wanted):
         raise Refused(f"{name}: has no class {wanted!r}")
     return getattr(module, wanted)
-
-
-def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise Refused(f"{path}: no such file")
-    key = f"gansmith_user_{path.stem}_{abs(hash(str(path.resolve())))}"
-    spec = importlib.util.spec_from_file_location(key, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[key]
-        raise Refused(f"{path}: cannot be imported ({type(error).__name__}: {error})") from error
-    return module
 
 
 def construct(cls: Callable[..., Any], arguments: Mapping[str, Any], offers: Mapping[str, Any], where: str) -> Any:

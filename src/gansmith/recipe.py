@@ -6,7 +6,6 @@ here knows torch, so that `gansmith --help` and `gansmith zoo` answer at once.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -17,34 +16,15 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gansmith.errors import Refused, nearest
+from gansmith.schedule import Count, Number, Ramp, Scheduled
 
 SCHEMA = 1
 """Version of the recipe's schema, stored with each resolved recipe."""
 
 
-def count(value: object) -> int:
-    """Read a number of examples: `2000000`, `"2M"`, `"60k"`, `"20_000"`; a ValueError says what was expected."""
-    if isinstance(value, bool) or value is None:
-        raise ValueError(f"expected a number of images such as 60000, 60k or 2M, not {value!r}")
-    text = str(value).strip().replace("_", "").replace(",", "")
-    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:[eE]\+?\d+)?)\s*([kKmMgGbB]?)", text)
-    if not found:
-        raise ValueError(f"expected a number of images such as 60000, 60k or 2M, not {value!r}")
-    factor = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}[found[2].lower()]
-    number = float(found[1]) * factor
-    if number < 1 or number > 10**15:
-        raise ValueError(f"expected a number of images from 1 to 1e15, not {value!r}")
-    return round(number)
-
-
-def _number(value: object) -> object:
-    # YAML 1.1 reads 2e-4 as a string: a number needs a dot there. People write 2e-4.
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+def _listed(value: object) -> object:
+    # `--metrics fd,prdc` is one string.
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _switch(value: object) -> object:
@@ -52,59 +32,10 @@ def _switch(value: object) -> object:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-Count = Annotated[int, BeforeValidator(count)]
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-
-
 class Frozen(BaseModel):
     """Base of every part of a recipe: frozen, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Ramp(Frozen):
-    """A value that moves over the training, on the clock.
-
-    It stays at `start` for the fraction `hold` of `over`, then goes to `end` by `shape`, and stays there.
-
-    Attributes:
-        start: the value at image 0.
-        end: the value at image `over`.
-        shape: `cosine` (half a period), `linear` or `exponential` (geometric; both ends positive).
-        over: length in images; None is the whole training.
-        hold: fraction of `over` before the value begins to move, in [0, 1).
-    """
-
-    start: Number
-    end: Number
-    shape: Literal["cosine", "linear", "exponential"] = "cosine"
-    over: Count | None = None
-    hold: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-
-    @model_validator(mode="after")
-    def _positive_ends(self) -> Ramp:
-        if self.shape == "exponential" and not (self.start > 0 and self.end > 0):
-            raise ValueError("an exponential ramp needs a start and an end above zero")
-        return self
-
-    def at(self, images: float, total: int) -> float:
-        """The value after `images` images of a training `total` images long."""
-        span = self.over or total
-        moved = min(max((images / span - self.hold) / (1 - self.hold), 0.0), 1.0)
-        if self.shape == "cosine":
-            moved = 0.5 - 0.5 * math.cos(math.pi * moved)
-        if self.shape == "exponential":
-            return self.start * (self.end / self.start) ** moved
-        return self.start + (self.end - self.start) * moved
-
-
-Scheduled = Number | Ramp
-"""A number, or a ramp from one number to another."""
-
-
-def value_at(scheduled: float | Ramp, images: float, total: int) -> float:
-    """The value of a number or ramp after `images` of `total` images."""
-    return scheduled.at(images, total) if isinstance(scheduled, Ramp) else scheduled
 
 
 class Open(BaseModel):
@@ -301,8 +232,11 @@ class Recipe(Frozen):
         clip: bound of the gradient's norm, a move; None is off.
         phases: stretches of the training, in order.
         seed: of everything random.
-        snapshots: sample grids and scores over the training.
-        score: score each snapshot, where the data allow it.
+        snapshots: sample grids over the training.
+        score: score the samples at each snapshot, where the data allow it.
+        metrics: what to score, the chief first (`fd`, `kd`, `prdc`, `fid`, …); None chooses by data and machine.
+        eval_every: images between scorings, where not at the snapshots.
+        eval_samples: samples that a scoring draws; None is 10,000, or as many as the reference holds.
         checkpoint_every: images between checkpoints, beside those at snapshots and every two minutes.
         patience: stop when the score has not improved for so many images.
     """
@@ -338,6 +272,9 @@ class Recipe(Frozen):
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     snapshots: Annotated[int, Field(ge=1, le=10000)] = 10
     score: bool = True
+    metrics: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)] | None = None
+    eval_every: Count | None = None
+    eval_samples: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
     checkpoint_every: Count | None = None
     patience: Count | None = None
 

@@ -12,7 +12,7 @@ from gansmith.errors import Refused
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.networks.layers import run
 from gansmith.networks.mlp import Discriminator, Generator
-from gansmith.recipe import Ramp
+from gansmith.schedule import Ramp
 
 from .playing import RECIPES, furthest, make_player, make_recipe, pictures, play, state, unlike
 

@@ -122,7 +122,7 @@ def as_text(value: str) -> str:
 
 def examples(text: str) -> int:
     """A number of examples: `60000`, `60k`, `2M`."""
-    from gansmith.recipe import count
+    from gansmith.schedule import count
 
     try:
         return count(text)

@@ -22,7 +22,8 @@ from gansmith.engine.side import Flat, Side
 from gansmith.engine.step import Compiled, Eager, Stepper
 from gansmith.errors import Refused
 from gansmith.games.game import Game, Move, Turn
-from gansmith.recipe import Recipe, value_at
+from gansmith.recipe import Recipe
+from gansmith.schedule import value_at
 
 SAMPLED_ROUNDS = 8
 """Terms are averaged over each n-th round only: keeping the sums costs as much as a small network's layer."""

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from gansmith import collectives
-from gansmith.recipe import Optimizer, value_at
+from gansmith.recipe import Optimizer
+from gansmith.schedule import value_at
 
 
 def _flat_view(flat: torch.Tensor, at: int, like: torch.Tensor) -> torch.Tensor:
