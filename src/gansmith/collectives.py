@@ -51,3 +51,18 @@ def gather_rows(x: torch.Tensor) -> torch.Tensor:
     blank = x.new_zeros(world(), *x.shape)
     blank[rank()] = x
     return all_sum(blank).flatten(0, 1)
+
+
+def gather_each(x: torch.Tensor) -> list[torch.Tensor]:
+    """Each rank's tensor, in the ranks' order, whatever its shape; all have as many axes and one dtype. No gradient."""
+    if world() == 1:
+        return [x]
+    own = torch.tensor(x.shape, dtype=torch.int64, device=x.device)
+    shapes = [torch.zeros_like(own) for _ in range(world())]
+    dist.all_gather(shapes, own)
+    sizes = [int(shape.prod()) for shape in shapes]
+    padded = x.new_zeros(max(sizes))
+    padded[: x.numel()] = x.detach().reshape(-1)
+    found = [torch.zeros_like(padded) for _ in sizes]
+    dist.all_gather(found, padded)
+    return [flat[:size].view(*shape.tolist()) for flat, size, shape in zip(found, sizes, shapes, strict=True)]

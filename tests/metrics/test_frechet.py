@@ -9,9 +9,11 @@ from gansmith.metrics.frechet import (
     Gaussian,
     Moments,
     floor,
+    frechet_against,
     frechet_distance,
     frechet_extrapolated,
     frechet_of,
+    gram,
 )
 
 
@@ -69,6 +71,76 @@ def test_near_singular_covariances_lose_no_digits():
     scale = np.logspace(0, -9, 200)
     x = r.randn(1000, 200) * scale
     assert frechet_distance(x, 3 * x) == pytest.approx(4 * (np.trace(np.cov(x.T)) + (x.mean(0) ** 2).sum()), rel=1e-11)
+
+
+def falling(n, d, seed, order=None):
+    """Features whose variances fall as a power to 1e-8 of the largest, in a turned basis unless an order is given."""
+    r = np.random.RandomState(seed)
+    x = r.randn(n, d) * np.arange(1, d + 1) ** (-4 / np.log10(d)) * (1 + 0.3 * r.rand(d))
+    return x @ np.linalg.qr(np.random.RandomState(99).randn(d, d))[0] if order is None else x[:, order]
+
+
+def by_singular_values(x, y):
+    """The same distance from the features alone, by numpy's SVD: no covariance, no root of an eigenvalue."""
+    a, b = ((z - z.mean(0)) / np.sqrt(len(z) - 1) for z in (x, y))
+    a, b = np.linalg.qr(a)[1], np.linalg.qr(b)[1]
+    cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    return ((x.mean(0) - y.mean(0)) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * cross
+
+
+@pytest.mark.parametrize("order", ["turned", "falling", "rising", "shuffled"])
+@pytest.mark.parametrize("n", [1500, 320, 200])
+def test_ill_conditioned_covariances_are_exact_without_a_singular_value(monkeypatch, n, order):
+    d = 300  # the condition number is 1e8; with 320 rows, and 200 fewer than dimensions, far above
+    orders = {
+        "falling": np.arange(d),
+        "rising": np.arange(d)[::-1],
+        "shuffled": np.random.RandomState(3).permutation(d),
+    }
+    x, y = falling(n, d, 1, orders.get(order)), falling(2 * d if n < d else n, d, 2, orders.get(order))
+    expected = by_singular_values(x, y)
+
+    def refuse(matrix):
+        raise AssertionError("singular values were needed")
+
+    monkeypatch.setattr(torch.linalg, "svdvals", refuse)
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(y, x) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("rank", [40, 100])
+def test_covariances_of_low_rank_fall_back_and_are_exact(rank):
+    r = np.random.RandomState(8)
+    low = r.randn(rank, 150)
+    x, y = r.randn(400, rank) @ low, r.randn(400, rank) * 1.5 @ low
+    assert frechet_distance(x, y) == pytest.approx(by_singular_values(x, y), rel=1e-9)
+    assert frechet_distance(x, r.randn(60, rank) @ low) >= 0
+    whole = r.randn(400, 150)
+    assert frechet_distance(x, whole) == pytest.approx(by_singular_values(x, whole), rel=1e-9)
+    assert frechet_distance(whole, x) == pytest.approx(by_singular_values(x, whole), rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [2, 30, 299, 300, 301, 900])
+def test_features_against_a_gaussian(n):
+    x, y = falling(n, 300, 3), falling(1200, 300, 4) + 0.1
+    reference = Moments().update(y).compute()
+    assert frechet_against(x, reference) == pytest.approx(by_singular_values(x, y), rel=1e-9)
+    assert frechet_against(torch.from_numpy(x), reference) == frechet_against(x, reference)
+
+
+def test_features_against_a_gaussian_of_fewer_dimensions_are_refused():
+    reference = Moments().update(np.random.RandomState(0).randn(50, 8)).compute()
+    with pytest.raises(Refused, match="9 dimensions and the other 8"):
+        frechet_against(np.zeros((5, 9)), reference)
+    with pytest.raises(Refused, match="at least 2 samples"):
+        frechet_against(np.zeros((1, 8)), reference)
+
+
+@pytest.mark.parametrize("n", [5, 512, 700])
+def test_a_gram_matrix_is_symmetric_to_the_bit(n):
+    x = torch.randn(n, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(gram(x), x @ x.T)
+    assert torch.equal(gram(x), gram(x).T)
 
 
 def test_both_forms_agree():

@@ -31,6 +31,15 @@ def test_golden_value():
     assert whole.deviation == 0
 
 
+@pytest.mark.parametrize(("n", "m"), [(256, 300), (600, 257)])
+def test_agrees_with_whole_kernel_matrices_where_they_come_in_blocks(n, m):
+    r = np.random.RandomState(4)
+    x, y = r.randn(n, 5), r.randn(m, 5) * 1.3
+    xx, yy, xy = ((a @ b.T / 5 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    off = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (xx, yy)]
+    assert squared_mmd(x, y) == pytest.approx(sum(off) - 2 * xy.mean(), rel=1e-11)
+
+
 @pytest.mark.parametrize(("n", "m"), [(12, 12), (5, 14), (2, 2)])
 def test_agrees_with_loops(n, m):
     r = np.random.RandomState(1)

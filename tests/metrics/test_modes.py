@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from gansmith.errors import Refused
+from gansmith.metrics import domain
+from gansmith.metrics.measure import Materials, Side, measures
 from gansmith.metrics.modes import mode_coverage, mode_shares
 
 CENTRES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
@@ -40,3 +42,25 @@ def test_refuses():
         mode_coverage(np.zeros((4, 2)), np.zeros((4, 3)), 1)
     with pytest.raises(Refused, match="from 0 to 2"):
         mode_shares(np.array([0, 3]), 3)
+
+
+def test_stacked_digits_are_named_channel_by_channel(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANSMITH_CACHE", str(tmp_path))
+    monkeypatch.setattr(domain, "LEAST_STEPS", 100)
+    monkeypatch.setattr(domain, "EPOCHS", 1)
+    r = np.random.RandomState(0)
+
+    def stacks(digits):
+        level = (digits * 80).astype(np.uint8)[:, :, None, None]
+        images = level + r.randint(40, size=(*digits.shape, 8, 8), dtype=np.uint8)
+        return Side(np.zeros((len(digits), 2), np.float32), None, (digits * [9, 3, 1]).sum(1), images)
+
+    real, fake = r.randint(3, size=(1000, 3)), r.randint(3, size=(1200, 3))
+    fake[:, 0] = 2  # one channel never changes: 9 of 27 modes
+    told = measures()["stacked"].compute(Materials(stacks(real), stacks(fake), stack=3))
+    assert told["stacked-modes"].value == 9
+    expected = mode_shares((fake * [9, 3, 1]).sum(1), 27).divergence
+    assert told["stacked-kl"].value == pytest.approx(expected, abs=0.01)
+    assert expected == pytest.approx(np.log(3), abs=0.01)
+    with pytest.raises(Refused, match="stacked in channels"):
+        measures()["stacked"].compute(Materials(stacks(real), stacks(fake)))

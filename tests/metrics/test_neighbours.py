@@ -37,6 +37,39 @@ def test_agrees_with_all_distances_whatever_the_block(monkeypatch, block, n, m, 
     assert found.k == k
 
 
+@pytest.mark.parametrize("n", [1300, 1024])
+def test_agrees_where_the_least_are_sought_by_chunks(monkeypatch, n):
+    monkeypatch.setattr(neighbours, "BLOCK", 512**2)
+    r = np.random.RandomState(6)
+    x, y = r.randn(n, 3), r.randn(1100, 3) * 0.8 + 0.2
+    x[::50] = x[1::50]  # ties
+    found = precision_recall_density_coverage(x, y, k=5)
+    assert found[:4] == pytest.approx(by_all_distances(x, y, 5))
+
+
+def test_no_copy_of_all_features_is_made():
+    # Large features are held once, by the caller: each temporary is of some rows.
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    sizes = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            own = isinstance(out, torch.Tensor) and not func.is_view
+            if own:
+                sizes.append(out.numel())
+            return out
+
+    r = np.random.RandomState(7)
+    x, y = r.randn(3000, 64).astype(np.float32), r.randn(2800, 64).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch, Watch():
+        patch.setattr(neighbours, "BLOCK", 256**2)
+        precision_recall_density_coverage(torch.from_numpy(x), torch.from_numpy(y))
+    assert max(sizes) < y.size / 2
+
+
 def test_float32_features_far_from_zero_give_nearly_the_same():
     r = np.random.RandomState(2)
     x, y = r.randn(800, 32) + 50, r.randn(800, 32) + 50.2

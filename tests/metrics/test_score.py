@@ -4,13 +4,12 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from gansmith.data.dataset import Dataset
 from gansmith.errors import Refused
-from gansmith.metrics import domain, score
+from gansmith.metrics import domain, reading, score
 from gansmith.metrics.frechet import frechet_distance
-from gansmith.metrics.score import Scorer
+from gansmith.metrics.score import Drawn, Scorer
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +47,7 @@ def test_labelled_images_get_the_domain_classifier():
     assert "labels" in scorer.reason
     good = scorer.score(lambda n, seed: pictures(n, seed=2).array)
     bad = scorer.score(lambda n, seed: pictures(n, seed=2).array // 2)
-    assert set(good) == {"fd-toy"}
+    assert set(good) == {"fd-toy", "fd-toy/spread"}
     assert good["fd-toy"] < 20 * scorer.floor  # that much by the classes' frequencies, drawn anew
     assert bad["fd-toy"] > 10 * good["fd-toy"]
     expected = frechet_distance(
@@ -97,7 +96,7 @@ def test_points_are_scored_by_transport():
     train = Dataset("ring", "points", (2,), 4000, array=ring(4000))
     scorer = Scorer(train, n=1000)
     assert scorer.metric == "sw2"
-    assert (scorer.n, scorer.extractor) == (1000, None)
+    assert (scorer.n, scorer.extractor.name) == (1000, "points")
     assert scorer.score(lambda n, seed: ring(n, seed=seed + 5))["sw2"] < 3 * scorer.floor
     # Four modes of eight: the same mean and covariance, so that no Fréchet distance of raw points would tell.
     assert scorer.score(lambda n, seed: ring(n, modes=4))["sw2"] > 3 * scorer.floor
@@ -118,7 +117,7 @@ def test_examples_that_are_read_one_by_one_score_the_same():
 def test_large_samples_are_drawn_in_parts_with_seeds_that_follow(monkeypatch):
     scorer = Scorer(pictures(300, labels=False))
     whole = scorer.score(lambda n, seed: np.concatenate([pictures(100, seed=50 + i).array for i in range(3)]))
-    monkeypatch.setattr(score, "BYTES", 6400)
+    monkeypatch.setattr(reading, "BYTES", 6400)
     asked = []
 
     def draw(n, seed):
@@ -129,18 +128,71 @@ def test_large_samples_are_drawn_in_parts_with_seeds_that_follow(monkeypatch):
     assert asked == [(100, 50), (100, 51), (100, 52)]
 
 
-def test_the_references_statistics_are_kept(tmp_path, monkeypatch):
+def test_the_references_features_and_the_values_of_reals_are_kept(tmp_path, monkeypatch):
     train, test = pictures(1200), pictures(400, seed=1, split="test")
-    one = Scorer(train, test)
-    assert len(list((tmp_path / "reference").iterdir())) == 1
-    monkeypatch.setattr(score, "_moments", None)  # so that nothing can be computed
-    again = Scorer(train, test)
-    assert again.card == one.card
-    assert torch.equal(again._reference.cov, one._reference.cov)
+    names = ["fd", "kd", "accuracy"]
+    one = Scorer(train, test, metrics=names)
+    assert len(list((tmp_path / "features").iterdir())) == 1
+    assert len(list((tmp_path / "values").iterdir())) == 3
+    draw = lambda n, seed: Drawn(pictures(n, seed=2).array, pictures(n, seed=2).labels)  # noqa: E731
+    value = one.score(draw)
+    monkeypatch.setattr(score, "read", None)  # so that no example of the data can be looked at
+    again = Scorer(train, test, metrics=names)
+    assert (again.card, again.cards) == (one.card, one.cards)
+    assert again.score(draw) == value
     with pytest.raises(TypeError):
-        Scorer(train, test, n=100)
+        Scorer(train, test, metrics=["fd"], n=100)
     with pytest.raises(TypeError):
         Scorer(train, test, cache=False)
+
+
+def test_one_pass_of_features_serves_all_metrics(monkeypatch):
+    train, test = pictures(1200), pictures(400, seed=1, split="test")
+    scorer = Scorer(train, test, metrics=["fd", "prdc", "cs", "accuracy", "vendi", "fd-pixels", "cas"])
+    passes = []
+    for kind in (domain.DomainExtractor, score.choice.PixelExtractor):
+        for name in ("features", "features_and_logits"):
+            real = getattr(kind, name, None)
+            if real is not None:
+                monkeypatch.setattr(kind, name, lambda self, x, real=real: passes.append(len(x)) or real(self, x))
+    fakes = pictures(400, seed=2)
+    scores = scorer.evaluate(lambda n, seed: Drawn(fakes.array[:n], fakes.labels[:n]))
+    assert passes == [400, 400]  # one an extractor
+    named = {each.name: each for each in scores}
+    assert list(named) == [
+        "fd-toy", "precision-toy", "recall-toy", "density-toy", "coverage-toy", "cs-toy", "accuracy-toy", "vendi-toy",
+        "cas", "fd-pixels",
+    ]  # fmt: skip
+    logits = scorer.extractor.logits(fakes.array)
+    assert named["accuracy-toy"].value == pytest.approx((logits.argmax(1) == fakes.labels).mean())
+    assert named["fd-toy"].card["extractor"] == "domain"
+    assert named["fd-pixels"].card["extractor"] == "pixels"
+    assert named["precision-toy"].card["k"] == 5
+    assert 0.5 < named["precision-toy"].floor <= 1  # what real examples score
+    for each in scores:
+        assert json.loads(json.dumps(each.record(), allow_nan=False)) == each.record()
+
+
+def test_metrics_by_names_and_what_is_wrong_with_them():
+    train, test = pictures(1200), pictures(400, seed=1, split="test")
+    assert list(Scorer(train, test, metrics=["fd-toy", "KD-domain"]).cards) == ["fd-toy", "kd-toy"]
+    for name, says in [
+        ("fdd", "did you mean fd"),
+        ("fd-incepton", "no extractor 'incepton'"),
+        ("modes", "modes are known"),
+        ("fd-infinity", "needs 500 samples"),
+        ("ms-ssim", "11 pixels"),
+    ]:
+        with pytest.raises(Refused, match=says):
+            Scorer(train, test, metrics=[name]).score(lambda n, seed: pictures(n, seed=2).array)
+    with pytest.raises(Refused, match="no labels"):
+        Scorer(train, test, metrics=["accuracy"]).score(lambda n, seed: pictures(n, seed=2).array)
+    with pytest.raises(Refused, match="classifier"):
+        Scorer(train, test, metrics=["cs-pixels"])
+    with pytest.raises(Refused, match="latent space"):
+        Scorer(train, test, metrics=["ppl"]).score(lambda n, seed: pictures(n, seed=2).array)
+    with pytest.raises(Refused, match="needs 6 samples, and there are 5"):
+        Scorer(train, test, metrics=["prdc"], n=5)
 
 
 def test_labels_are_as_frequent_as_in_the_data():

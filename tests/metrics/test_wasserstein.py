@@ -18,6 +18,15 @@ def test_a_shift_has_a_closed_form(d):
     assert sliced_wasserstein(x, x + shift, directions=4000) == pytest.approx(3 / d**0.5, rel=0.03)
 
 
+def test_agrees_with_an_optimal_assignment_on_each_direction():
+    r = np.random.RandomState(3)
+    x, y = r.randn(40, 6), r.randn(40, 6) * 2 + 1
+    drawn = np.random.Generator(np.random.PCG64(5)).standard_normal((6, 30))
+    lines = (drawn / np.linalg.norm(drawn, axis=0)).T
+    squares = [wasserstein_distance((x @ line)[:, None], (y @ line)[:, None]) ** 2 for line in lines]
+    assert sliced_wasserstein(x, y, directions=30, seed=5) == pytest.approx(np.mean(squares) ** 0.5, rel=1e-12)
+
+
 def test_sees_modes_that_a_gaussian_fit_does_not():
     corners = np.array([[1, 0], [-1, 0], [0, 1], [0, -1.0]])
     turned = corners @ (np.array([[1, 1], [-1, 1]]) / 2**0.5)

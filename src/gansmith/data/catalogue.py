@@ -10,6 +10,7 @@ import numpy as np
 from gansmith.data import points, published
 from gansmith.data.dataset import Dataset
 from gansmith.data.digits import digits
+from gansmith.data.stacked import stacked_mnist
 from gansmith.recipe import Data
 
 
@@ -79,6 +80,10 @@ CATALOGUE: dict[str, Entry] = {
         Entry(
             "cifar10", "image", (3, 32, 32), (50_000, 10_000), "small colour photographs of ten kinds of thing",
             "research use", False, published.cifar10,
+        ),
+        Entry(
+            "stacked-mnist", "image", (3, 28, 28), (60_000, 10_000), "a digit in each channel, 1,000 modes", _BY_SA,
+            False, stacked_mnist,
         ),
         Entry("ring", "points", (2,), _POINTS, "8 Gaussians on a circle", _NONE, True, _drawn(points.ring)),
         Entry("grid", "points", (2,), _POINTS, "25 Gaussians on a square grid", _NONE, True, _drawn(points.grid)),

@@ -52,6 +52,8 @@ class Dataset:
         problems: files that were passed over, and why.
         notes: what the reader decided on its own, one plain line each (resized, channels taken, …).
         modes: centres and width of the mixture that points are drawn from, or None.
+        stack: classes of one channel, where each channel is a picture of its own and the label is the number
+            that they spell, the first channel first; or None.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Dataset:
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = field(default=())
     modes: Modes | None = None
+    stack: int | None = None
 
 
 class Batch(NamedTuple):

@@ -25,13 +25,18 @@ class Source(NamedTuple):
 
     Attributes:
         url: where it is.
-        md5: its published checksum, in hex.
+        checksum: as it is published, in hex: an MD5 of 32 digits, or a SHA-256 of 64.
         size: bytes at most; a server that sends more is cut off.
     """
 
     url: str
-    md5: str
+    checksum: str
     size: int
+
+    @property
+    def kind(self) -> str:
+        """Which checksum it is."""
+        return "sha256" if len(self.checksum) == 64 else "md5"
 
 
 def cache_folder() -> Path:
@@ -72,9 +77,9 @@ def fetch(source: Source, target: Path) -> Path:
             found = _stream(source, file, target)
             file.flush()
             os.fsync(file.fileno())
-        if found != source.md5:
+        if found != source.checksum:
             raise Refused(
-                f"{source.url}: what came has the wrong checksum (md5 {found}, not {source.md5})",
+                f"{source.url}: what came has the wrong checksum ({source.kind} {found}, not {source.checksum})",
                 "Try again; or give the files by --data-root.",
             )
         os.replace(temporary, target)
@@ -84,7 +89,7 @@ def fetch(source: Source, target: Path) -> Path:
 
 
 def _stream(source: Source, file: IO[bytes], target: Path) -> str:
-    checksum, size = hashlib.md5(usedforsecurity=False), 0
+    checksum, size = hashlib.new(source.kind, usedforsecurity=source.kind != "md5"), 0
     request = urllib.request.Request(source.url, headers={"User-Agent": "gansmith"})
     remedy = "Check the network; or give the files by --data-root."
     try:

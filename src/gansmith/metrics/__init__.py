@@ -1,6 +1,7 @@
 """Features to numbers, in float64, one file a metric; extractors; and the card of a score."""
 
 from gansmith.metrics.classifier import classifier_score
+from gansmith.metrics.dinov2 import Dinov2Extractor
 from gansmith.metrics.domain import DomainExtractor, fit_domain
 from gansmith.metrics.extractor import Extractor
 from gansmith.metrics.frechet import (
@@ -12,6 +13,7 @@ from gansmith.metrics.frechet import (
     frechet_extrapolated,
     frechet_of,
 )
+from gansmith.metrics.inception import InceptionExtractor
 from gansmith.metrics.kernel import Spread, kernel_distance, squared_mmd
 from gansmith.metrics.modes import Coverage, Shares, mode_coverage, mode_shares
 from gansmith.metrics.neighbours import Neighbours, precision_recall_density_coverage
@@ -24,11 +26,13 @@ from gansmith.metrics.wasserstein import mind, sliced_wasserstein, wasserstein_d
 
 __all__ = [
     "Coverage",
+    "Dinov2Extractor",
     "Diversity",
     "DomainExtractor",
     "Extractor",
     "Extrapolated",
     "Gaussian",
+    "InceptionExtractor",
     "Moments",
     "Neighbours",
     "PixelExtractor",

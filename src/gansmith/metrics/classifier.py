@@ -7,6 +7,7 @@ import numpy as np
 from gansmith.errors import Refused
 from gansmith.metrics.frechet import Features, as_features
 from gansmith.metrics.kernel import Spread
+from gansmith.metrics.measure import Materials, Measure, Value
 
 
 def classifier_score(logits: Features, *, splits: int = 10, seed: int | None = None) -> Spread:
@@ -40,3 +41,32 @@ def classifier_score(logits: Features, *, splits: int = 10, seed: int | None = N
         log_mean = p.mean(0).log()
         values.append(float((p * (log_p - log_mean)).sum(1).mean().exp()))
     return Spread(float(np.mean(values)), float(np.std(values)))
+
+
+SPLITS = 10
+
+
+def _score(materials: Materials) -> dict[str, Value]:
+    assert materials.fake.logits is not None
+    found = classifier_score(materials.fake.logits, splits=SPLITS)
+    return {"": Value(found.mean, found.deviation, f"standard deviation over {SPLITS} splits")}
+
+
+def _accuracy(materials: Materials) -> dict[str, Value]:
+    logits, labels = materials.fake.logits, materials.fake.labels
+    assert logits is not None
+    assert labels is not None
+    right = float((logits.argmax(1) == labels).mean())
+    return {"": Value(right, (right * (1 - right) / len(labels)) ** 0.5, "standard error of a share")}
+
+
+MEASURES = (
+    Measure(
+        "cs", _score, "classifier score: sure and varied verdicts (on Inception, the Inception Score)", "real",
+        frozenset({"logits"}), least=SPLITS, settings={"splits": SPLITS}, leaning="higher",
+    ),
+    Measure(
+        "accuracy", _accuracy, "share of samples that the classifier names by the label that was asked for", "higher",
+        frozenset({"logits", "labels"}), least=1,
+    ),
+)  # fmt: skip

@@ -103,9 +103,31 @@ class DomainExtractor:
         self.checksum = digest.hexdigest()
         self._network = network.to(self.device).eval().requires_grad_(False)
 
+    @property
+    def card(self) -> dict[str, Any]:
+        """What a reader of the score must know."""
+        block = self._network.block
+        resize = None if block == 1 else f"means of {block}x{block} pixels"
+        return {"range": "uint8, 0 to 255", "resize": resize, "accuracy": self.accuracy, "fitted_with_seed": self.seed}
+
     def features(self, examples: Examples) -> NDArray[np.float32]:
         """Give the 128 features, after their ReLU, of images uint8 [N, C, H, W]; in float32 throughout."""
         return self._apply(self._network.embed, examples, self.dims)
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """Give the features [N, 128] of float images, 0 to 255 and not rounded, [N, C, H, W]."""
+        with exact_float32():
+            return self._network.embed(images.to(self.device))
+
+    def features_and_logits(self, examples: Examples) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Give features [N, 128] and logits [N, classes] of images uint8 [N, C, H, W], in one pass."""
+
+        def both(images: torch.Tensor) -> torch.Tensor:
+            features = self._network.embed(images)
+            return torch.cat([features, self._network.last(features)], 1)
+
+        found = self._apply(both, examples, self.dims + self._network.last.out_features)
+        return found[:, : self.dims].copy(), found[:, self.dims :].copy()
 
     def logits(self, examples: Examples) -> NDArray[np.float32]:
         """Give the logits [N, classes] of images uint8 [N, C, H, W]."""

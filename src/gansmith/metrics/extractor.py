@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,6 +20,7 @@ class Extractor(Protocol):
         version: raised whenever the same input would give other features.
         checksum: sha256 in hex over all that decides the features; unlike checksums, unlike scores.
         dims: length of a feature vector.
+        card: what else a reader of the score must know (range, resize and filter, accuracy), plain JSON.
     """
 
     name: str
@@ -27,8 +28,22 @@ class Extractor(Protocol):
     checksum: str
     dims: int
 
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What else a reader of the score must know."""
+        ...
+
     def features(self, examples: NDArray) -> NDArray[np.float32]:
         """Features of examples [N, *shape], [N, dims]."""
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """An extractor that names classes too."""
+
+    def features_and_logits(self, examples: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features [N, dims] and logits [N, classes] of examples, in one pass."""
         ...
 
 

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.errors import Refused
+from gansmith.metrics.domain import fit_domain
 from gansmith.metrics.frechet import Features, as_pair
+from gansmith.metrics.measure import Materials, Measure, Value
+
+TAUGHT = 20_000
+"""Pictures of one channel that the classifier of stacked ones is fitted to."""
 
 
 class Coverage(NamedTuple):
@@ -69,3 +74,43 @@ def mode_shares(labels: NDArray[np.integer], modes: int) -> Shares:
     shares = np.bincount(found, minlength=modes) / len(found)
     there = shares[shares > 0]
     return Shares(len(there), float((there * np.log(there * modes)).sum()))
+
+
+def _measured(materials: Materials) -> dict[str, Value]:
+    assert materials.modes is not None
+    points = materials.fake.features
+    found = mode_coverage(points, materials.modes.centres, materials.modes.sigma)
+    error = (found.good * (1 - found.good) / len(points)) ** 0.5
+    return {"modes": Value(found.covered), "quality": Value(found.good, error, "standard error of a share")}
+
+
+def _stacked(materials: Materials) -> dict[str, Value]:
+    """Name each channel by a classifier of the reference's channels, and count the numbers that they spell."""
+    real, fake, classes = materials.real, materials.fake, materials.stack
+    if classes is None:
+        raise Refused("stacked: counts pictures stacked in channels", "Such data are stacked-mnist.")
+    assert real.images is not None
+    assert real.labels is not None
+    assert fake.images is not None
+    channels = fake.images.shape[1]
+    powers = classes ** np.arange(channels - 1, -1, -1)
+    images = real.images[: TAUGHT // channels]
+    digits = real.labels[: len(images), None] // powers % classes
+    fitted = fit_domain(
+        images.reshape(-1, 1, *images.shape[2:]), digits.reshape(-1), seed=materials.seed, classes=classes
+    )
+    verdicts = fitted.logits(fake.images.reshape(-1, 1, *fake.images.shape[2:])).argmax(1)
+    found = mode_shares((verdicts.reshape(-1, channels) * powers).sum(1), classes**channels)
+    return {"stacked-modes": Value(found.covered, better="higher"), "stacked-kl": Value(found.divergence)}
+
+
+MEASURES = (
+    Measure(
+        "modes", _measured, "modes of the mixture that are there, and the share of samples within 3 deviations of one",
+        "higher", frozenset({"features", "modes"}), least=1, settings={"within": 3.0}, bare=True,
+    ),
+    Measure(
+        "stacked", _stacked, "numbers that stacked digits spell: how many occur, and KL against equal shares in nats",
+        "lower", frozenset({"images"}), least=1000, settings={"taught": TAUGHT}, bare=True, slow=True,
+    ),
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,9 +10,13 @@ import torch
 
 from gansmith.errors import Refused
 from gansmith.metrics.frechet import Features, as_pair
+from gansmith.metrics.measure import Materials, Measure, Value
 
-BLOCK = 1 << 24
-"""Distances held at a time."""
+BLOCK = 1 << 22
+"""Distances held at a time, of as many vectors on one side as on the other."""
+
+CHUNK = 32
+"""Distances whose least is looked at before each of them."""
 
 
 class Neighbours(NamedTuple):
@@ -49,43 +54,117 @@ def precision_recall_density_coverage(real: Features, fake: Features, *, k: int 
     if k < 1 or min(len(a), len(b)) <= k:
         raise Refused(f"the {k} nearest neighbours need more than {k} vectors a side, not {min(len(a), len(b))}")
     dtype = torch.promote_types(a.dtype, b.dtype)
-    centre = a.to(torch.float64).mean(0).to(dtype)  # nearer to zero, so that less cancels
-    a, b = a.to(dtype) - centre, b.to(dtype) - centre
-    around_a, around_b = _radii(a, k), _radii(b, k)
-    norms = a.square().sum(1)
+    a, b = a.to(dtype), b.to(dtype)
+    centre = _mean(a)  # nearer to zero, so that less cancels
+    around_a, around_b = _radii(a, centre, k), _radii(b, centre, k)
     held = torch.zeros(len(a), dtype=torch.bool, device=a.device)  # real ball: does it hold some fake?
     inside = torch.zeros(len(a), dtype=torch.bool, device=a.device)  # real: is it in some fake ball?
-    precise = dense = 0
-    for start, part in _blocks(b, len(a)):
-        squares = _squares(part, a, norms)
-        balls = squares < around_a
-        precise += int(balls.any(1).sum())
-        dense += int(balls.sum())
-        held |= balls.any(0)
-        inside |= (squares < around_b[start : start + len(part), None]).any(0)
-    return Neighbours(
-        precise / len(b), float(inside.double().mean()), dense / (k * len(b)), float(held.double().mean()), k
-    )
+    hits = torch.zeros(len(b), dtype=torch.int64, device=a.device)  # fake: how many real balls hold it?
+    for of_fake, of_real, squares in _tiles(b, a, centre):
+        # As bytes, of which sums and maxima are faster than of truths.
+        balls = (squares < around_a[of_real]).view(torch.uint8)
+        hits[of_fake] += balls.sum(1, dtype=torch.int32)
+        held[of_real] |= balls.amax(0) > 0
+        inside[of_real] |= (squares < around_b[of_fake, None]).view(torch.uint8).amax(0) > 0
+    precision, recall, coverage = (float(each.double().mean()) for each in (hits > 0, inside, held))
+    return Neighbours(precision, recall, int(hits.sum()) / (k * len(b)), coverage, k)
 
 
-def _blocks(rows: torch.Tensor, against: int) -> Iterator[tuple[int, torch.Tensor]]:
-    """Parts of rows, and where each begins, whose distances to so many others can be held at a time."""
-    size = max(1, BLOCK // against)
-    for start in range(0, len(rows), size):
-        yield start, rows[start : start + size]
+def _tiles(
+    x: torch.Tensor, y: torch.Tensor, centre: torch.Tensor, *, half: bool = False
+) -> Iterator[tuple[slice, slice, torch.Tensor]]:
+    """Squared distances [n, m] between some rows of either set, and which rows; valid until the next.
+
+    Rows are centred as they come, since a centred copy of all would be as large as they are.
+
+    Args:
+        x: rows, [N, d].
+        y: rows, [M, d].
+        centre: taken from both, [d].
+        half: x and y are one set, so each pair of its parts comes only once.
+    """
+    size = max(1, math.isqrt(BLOCK))
+    out, shifted = x.new_empty(size * size), torch.empty_like(y[:size])
+    norms_x = _norms(x, centre)
+    norms_y = norms_x if half else _norms(y, centre)
+    for at in range(0, len(x), size):
+        of_x = slice(at, min(at + size, len(x)))
+        part = x[of_x] - centre
+        for start in range(at if half else 0, len(y), size):
+            of_y = slice(start, min(start + size, len(y)))
+            other = torch.sub(y[of_y], centre, out=shifted[: of_y.stop - start])
+            squares = out[: len(part) * len(other)].view(len(part), len(other))
+            torch.addmm(norms_y[of_y], part, other.T, alpha=-2, out=squares)
+            yield of_x, of_y, squares.add_(norms_x[of_x, None])
 
 
-def _squares(part: torch.Tensor, whole: torch.Tensor, norms: torch.Tensor) -> torch.Tensor:
-    """Squared distances [b, N] of some rows to all."""
-    return torch.addmm(norms, part, whole.T, alpha=-2).add_(part.square().sum(1, keepdim=True))
+ROWS = 256
+"""Rows copied at a time: a temporary of all would be as large as the features."""
 
 
-def _radii(x: torch.Tensor, k: int) -> torch.Tensor:
+def _mean(rows: torch.Tensor) -> torch.Tensor:
+    """Mean of rows, summed in float64."""
+    total = torch.zeros(rows.shape[1], dtype=torch.float64, device=rows.device)
+    for part in rows.split(ROWS):
+        total += part.to(torch.float64).sum(0)
+    return (total / len(rows)).to(rows.dtype)
+
+
+def _norms(rows: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
+    """Squared distance of each row from the centre."""
+    # Into memory that is there: small results between large temporaries would leave the heap full of holes.
+    norms, shifted = rows.new_empty(len(rows)), torch.empty_like(rows[:ROWS])
+    for part, norm in zip(rows.split(ROWS), norms.split(ROWS), strict=True):
+        torch.sum(torch.sub(part, centre, out=shifted[: len(part)]).square_(), 1, out=norm)
+    return norms
+
+
+def _radii(x: torch.Tensor, centre: torch.Tensor, k: int) -> torch.Tensor:
     """Squared distance from each row to its k-th neighbour."""
-    norms, found = x.square().sum(1), []
-    for start, part in _blocks(x, len(x)):
-        squares = _squares(part, x, norms)
-        own = torch.arange(len(part), device=x.device)
-        squares[own, own + start] = -1.0  # itself comes first, however its distance rounds
-        found.append(squares.topk(k + 1, dim=1, largest=False, sorted=False).values.amax(1))
-    return torch.cat(found)
+    least = x.new_full((len(x), k), torch.inf)
+    for rows, columns, squares in _tiles(x, x, centre, half=True):
+        if rows == columns:
+            squares.fill_diagonal_(torch.inf)  # itself is no neighbour
+        else:
+            turned = torch.cat([_least(strip.T.contiguous(), k) for strip in squares.split(256, 1)])
+            least[columns] = _least(torch.cat([least[columns], turned], 1), k)
+        least[rows] = _least(torch.cat([least[rows], _least(squares, k)], 1), k)
+    return least.amax(1)
+
+
+def _least(values: torch.Tensor, k: int) -> torch.Tensor:
+    """The k least of each row, in any order, or all where there are fewer.
+
+    They stand in the k chunks whose own least are least, so few values need be sorted.
+    """
+    if values.shape[1] % CHUNK == 0 and values.shape[1] > 2 * k * CHUNK:
+        chunks = values.view(len(values), -1, CHUNK)
+        which = chunks.amin(2).topk(k, dim=1, largest=False, sorted=False).indices
+        values = chunks.gather(1, which[:, :, None].expand(-1, -1, CHUNK)).flatten(1)
+    return values.topk(min(k, values.shape[1]), dim=1, largest=False, sorted=False).values
+
+
+def _measured(materials: Materials, k: int, parts: tuple[str, ...]) -> dict[str, Value]:
+    real, fake = materials.real.features, materials.fake.features
+    found = precision_recall_density_coverage(real, fake, k=k)
+    counts = {"precision": len(fake), "recall": len(real), "coverage": len(real)}
+    out = {}
+    for part in parts:
+        share, n = getattr(found, part), counts.get(part)
+        error = None if n is None else (share * (1 - share) / n) ** 0.5
+        out[part] = Value(share, error, "standard error of a share" if n else "")
+    return out
+
+
+MEASURES = (
+    Measure(
+        "prdc", lambda m: _measured(m, 5, ("precision", "recall", "density", "coverage")),
+        "precision, recall, density and coverage by 5 nearest neighbours (Naeem et al.)",
+        "higher", least=6, settings={"k": 5},
+    ),
+    Measure(
+        "pr3", lambda m: {f"{part}3": value for part, value in _measured(m, 3, ("precision", "recall")).items()},
+        "precision and recall by 3 nearest neighbours (Kynkäänniemi et al.)", "higher", least=4, settings={"k": 3},
+        slow=True,
+    ),
+)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ class PixelExtractor:
         self.dims = channels * self.grid[0] * self.grid[1]
         text = f"{self.name} {self.version} {self.shape} {self.grid}"
         self.checksum = hashlib.sha256(text.encode()).hexdigest()
+        height, width = self.grid
+        self.card: dict[str, Any] = {"range": "uint8, 0 to 255", "resize": f"{height}x{width}, area means"}
 
     def features(self, examples: NDArray) -> NDArray[np.float32]:
         """Grid means of images, uint8 [N, C, H, W] to float32 [N, dims].
@@ -50,5 +53,9 @@ class PixelExtractor:
         with torch.inference_mode(), exact_float32():
             for at in range(0, len(examples), 512):
                 images = as_tensor(examples[at : at + 512]).float()
-                out.append(functional.adaptive_avg_pool2d(images, self.grid).flatten(1).div(127.5).sub(1).numpy())
+                out.append(self.embed(images).numpy())
         return np.concatenate(out) if out else np.zeros((0, self.dims), np.float32)
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """Grid means of float images, 0 to 255, [N, C, H, W] to [N, dims]."""
+        return functional.adaptive_avg_pool2d(images, self.grid).flatten(1).div(127.5).sub(1)

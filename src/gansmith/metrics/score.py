@@ -1,10 +1,11 @@
-"""One number for a generator, with the card that says what the number is."""
+"""Score a generator: which metrics, in which features, against what, with which card."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,50 +13,95 @@ from numpy.typing import NDArray
 
 from gansmith.data.dataset import Dataset
 from gansmith.errors import Refused
-from gansmith.metrics import stored
-from gansmith.metrics.domain import DomainExtractor, fit_domain
-from gansmith.metrics.extractor import Extractor
-from gansmith.metrics.frechet import Gaussian, Moments, floor, frechet_of
-from gansmith.metrics.pixels import PixelExtractor
-from gansmith.metrics.wasserstein import sliced_wasserstein
+from gansmith.metrics import choice, reading, stored
+from gansmith.metrics.choice import Chosen
+from gansmith.metrics.extractor import Classifies, Extractor
+from gansmith.metrics.frechet import floor
+from gansmith.metrics.measure import (
+    Materials,
+    Measure,
+    Side,
+    Value,
+    Walk,
+    check,
+    looks_at_features,
+    needs_of,
+    title,
+    wanted,
+)
+from gansmith.metrics.reading import array, parts, read, some
+from gansmith.scores import Score
 
-Sample = Callable[[int, int], NDArray[Any]]
+KEPT_BYTES = 1 << 30
+"""Bytes of images kept on either side, for measures that look at images themselves."""
+
+
+class Drawn(NamedTuple):
+    """Generated examples, and the labels that they were asked for, if any."""
+
+    examples: NDArray[Any]
+    labels: NDArray[np.int64] | None = None
+
+
+Sample = Callable[[int, int], Drawn | NDArray[Any]]
 """(n, seed) to n examples in the dataset's form: uint8 [n, C, H, W] of images, float32 [n, d] of points."""
 
-FEWEST_A_CLASS = 10
-MOST_REFERENCE = 50_000
-MOST_READ = 10_000
-FLOOR_DRAWS = 4
-BYTES = 1 << 26
+
+@dataclass
+class _Pass:
+    """One extractor, and what is measured in its features."""
+
+    kind: str
+    chosen: Chosen
+    measures: list[Measure]
+    real: Side
+    values: dict[str, dict[str, float]]
+    """What real examples score in the generator's place, by measure and part."""
+    values_are: dict[str, str]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return needs_of(self.measures)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether logits are wanted, and can be had."""
+        return "logits" in self.needs and isinstance(self.chosen.extractor, Classifies)
 
 
 class Scorer:
-    """Scores a generator against a data set; lower is better.
+    """Scores a generator against a data set.
 
-    Images with labels get the Fréchet distance in a domain classifier's features (`fd-<data>`), those without
-    get it in coarse pixels (`fd-pixels`), and points the sliced Wasserstein distance (`sw2`: a Gaussian fit
-    does not see which modes of a ring are there). The reference is the test split where there is one, else
-    the training data; the classifier is fitted to the training data only.
+    The reference is the test split where there is one, else the training data; a classifier of the data's own
+    labels is fitted to the training data only. One pass of features serves all metrics, and what the reference
+    comes to is kept for next time.
 
     Args:
         train: what the generator is trained on.
-        test: the other split, never trained on.
-        seed: of the classifier, and of which examples are taken where not all are.
-        n: samples to score; fewer where the reference holds fewer.
-        cache: keep the fitted classifier and the reference's statistics for next time.
+        test: the other split, never trained on; None where there is none, or the reference shall be `train`.
+        metrics: names of metrics (`fid`, `kd`, `prdc-pixels`); None chooses by data and machine. The first is
+            the chief, by which the best checkpoint is told.
+        labelled: whether samples come with the labels that were asked for.
+        quick: choose as during a training: the chief metric alone, in features that are quick to make.
+        seed: of the classifier, of the subsets that metrics draw, and of which examples are taken.
+        n: samples to score; None is 10,000, or as many as the reference holds where it holds fewer.
+        cache: keep the fitted classifier and the reference's features for next time.
         device: where to compute features.
         say: told, in one line, of work that takes long.
+        weights: where published weights lie (`inception`, `dinov2`), if not in the usual places.
+        download: published weights may be downloaded.
 
     Attributes:
-        metric: name of the score.
-        reason: why this metric, in one line.
+        metric: name of the chief score.
+        reason: why these features, in one line.
         n: samples that a scoring takes.
-        floor: what real data scores by chance alone; no generator can be told apart from data below it.
-        extractor: what makes the features; None for points.
-        card: all that decides the number, plain JSON; scores of unlike cards cannot be compared.
+        floor: what real data scores by chance alone on the chief metric; None where that is not known.
+        extractor: what makes the chief's features.
+        card: of the chief score.
+        cards: of each measure, by the name of its score.
 
     Raises:
-        Refused: where train and test hold unlike examples, or fewer than two.
+        Refused: where train and test hold unlike examples or fewer than two, or a metric cannot be had.
     """
 
     def __init__(
@@ -63,69 +109,92 @@ class Scorer:
         train: Dataset,
         test: Dataset | None = None,
         *,
+        metrics: Sequence[str] | None = None,
+        labelled: bool = False,
+        quick: bool = True,
         seed: int = 0,
-        n: int = 10_000,
+        n: int | None = None,
         cache: bool = True,
         device: torch.device | str = "cpu",
         say: Callable[[str], None] | None = None,
+        weights: Mapping[str, str] | None = None,
+        download: bool = False,
     ) -> None:
         if test is not None and (test.shape, test.modality) != (train.shape, train.modality):
             raise Refused(f"{test.name}: the test split's examples are {test.shape}, but the training's {train.shape}")
-        self._train, self._seed = train, seed
-        reference = train if test is None else test
-        if reference.count < 2:
-            raise Refused(f"{reference.name}: a score needs at least 2 examples, not {reference.count}")
-        self.n = min(n, reference.count)
-        self.extractor: Extractor | None = None
-        if train.modality == "points":
-            self.metric, self.reason = "sw2", "sw2, since points need no features: the sliced Wasserstein distance"
-            self._prepare_points(train, test)
-        else:
-            self.extractor, self.metric, self.reason = _choose(train, test, seed, cache, device, say)
-            self._prepare_features(train, reference, cache)
-        self.card: dict[str, Any] = {
-            "metric": self.metric,
-            "metric_version": 1,
-            "reason": self.reason,
-            "extractor": getattr(self.extractor, "name", None),
-            "extractor_version": getattr(self.extractor, "version", None),
-            "extractor_checksum": getattr(self.extractor, "checksum", None),
-            "extractor_accuracy": getattr(self.extractor, "accuracy", None),
-            "dims": self.extractor.dims if self.extractor else train.shape[0],
-            "range": "uint8, 0 to 255" if train.modality == "image" else "float32, as given",
-            "resize": None,
-            "samples": self.n,
-            "reference": train.name,
-            "reference_split": reference.split,
-            "reference_is_training_data": test is None,
-            "reference_samples": self._reference_count,
-            "reference_fingerprint": reference.fingerprint,
-            "seed": seed,
-            "floor": self.floor,
-            "floor_is": self._floor_is,
-        }
+        self._train, self._test, self._seed, self._say = train, test, seed, say
+        self._choose_reference(n)
+        usual, why = choice.default(train, quick=quick, weights=weights)
+        names = metrics or choice.metrics(train, usual, labelled=labelled, quick=quick)
+        asked = [wanted(name, choice.extractors(train)) for name in names]
+        if not any(looks_at_features(measure) for measure, kind in asked if kind is None):
+            usual = "points" if usual == "points" else "pixels"  # nobody looks at the features, so quick ones do
+        by_kind: dict[str, list[Measure]] = {}
+        for measure, kind in asked:
+            mine = by_kind.setdefault(kind or usual, [])
+            if measure not in mine:
+                mine.append(measure)
+        how = choice.Making(seed, cache, device, say, weights or {}, download)
+        self._passes: list[_Pass] = []
+        for kind, measures in by_kind.items():
+            if metrics is None:
+                measures = [m for m in measures if m.least <= min(self.n, len(self._rows))] or measures[:1]
+            self._check_counts(measures)
+            chosen = choice.make(kind, train, test, how)
+            if metrics is None:
+                chosen = chosen._replace(reason=f"{chosen.reason}, {why}" if kind == "domain" else why)
+            self._passes.append(self._prepare(kind, chosen, measures, cache))
+        self.extractor = self._passes[0].chosen.extractor
+        self.cards = {self._title(p, m): self._card(p, m) for p in self._passes for m in p.measures}
+        self.card = next(iter(self.cards.values()))
+        self.metric, self.reason = self.card["metric"], self.card["reason"]
+        self.floor: float | None = self.card["floor"]
 
-    def score(self, sample: Sample, *, seed: int | None = None) -> dict[str, float]:
+    def score(self, sample: Sample, *, seed: int | None = None, path: Walk | None = None) -> dict[str, float]:
         """Score a generator.
 
         Args:
             sample: draws n examples of a seed; asked for all at once, or in parts of 64 MiB with seeds that follow.
             seed: of the samples; the scorer's own unless given.
+            path: neighbours in the generator's latent space, for metrics of smoothness.
 
         Returns:
-            The score by the metric's name; nothing where samples are not finite.
+            The scores by name, and their spreads as `name/spread`; nothing where samples are not finite.
 
         Raises:
-            Refused: where the samples have another shape than the data.
+            Refused: where the samples have another shape than the data, or a metric cannot work with them.
         """
-        start = self._seed if seed is None else seed
-        parts = (sample(count, start + i) for i, count in enumerate(_parts(self.n, self._train.shape)))
-        if self.extractor is None:
-            drawn = np.concatenate([np.asarray(part, np.float32) for part in parts])
-            if not np.isfinite(drawn).all():
-                return {}
-            return {self.metric: sliced_wasserstein(drawn, self._points, seed=self._seed)}
-        return {self.metric: frechet_of(_moments(self.extractor, parts), self._reference)}
+        return numbers(self.evaluate(sample, seed=seed, path=path))
+
+    def evaluate(
+        self,
+        sample: Sample,
+        *,
+        seed: int | None = None,
+        path: Walk | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Score]:
+        """Score a generator, with cards; arguments as of `score`.
+
+        Args:
+            sample: draws n examples of a seed.
+            seed: of the samples.
+            path: neighbours in its latent space, for metrics of smoothness.
+            progress: told of samples done, and in all.
+        """
+        start, began = self._seed if seed is None else seed, time.perf_counter()
+        sides = self._sides(self._drawn(sample, start, progress))
+        if sides is None:
+            return []
+        made = {"sample_seed": start, "feature_seconds": round(time.perf_counter() - began, 3)}
+        out = []
+        for one, side in zip(self._passes, sides, strict=True):
+            for measure in one.measures:
+                began = time.perf_counter()
+                values = self._measured(one, measure, side, path)
+                seconds = {**made, "seconds": round(time.perf_counter() - began, 3)}
+                out += [self._score(one, measure, part, value, seconds) for part, value in values.items()]
+        return out
 
     def labels(self, n: int, *, seed: int = 0) -> NDArray[np.int64] | None:
         """Labels as frequent as in the training data, int64 [n]; None where there are none.
@@ -138,152 +207,230 @@ class Scorer:
         draws = np.random.Generator(np.random.PCG64([seed, 1])).integers(self._train.count, size=n)
         return self._train.labels[draws]
 
-    def _prepare_features(self, train: Dataset, reference: Dataset, cache: bool) -> None:
-        assert self.extractor is not None
-        most = MOST_REFERENCE if reference.array is not None else MOST_READ
-        self._reference_count = min(reference.count, most)
-        self.n = min(self.n, self._reference_count)
-        file = self._cache_file(train, reference) if cache else None
-        held = stored.read(file)
-        if held is not None:
-            tensors, rest = held
-            self._reference = Gaussian(tensors["mean"], tensors["cov"], self._reference_count)
-            self.floor, self._floor_is = rest["floor"], rest["floor_is"]
-            return
-        self._reference = _moments(self.extractor, _read(reference, _some(reference, most, self._seed)))
-        if reference is train:
-            self.floor = floor(self._reference.cov, self.n, self._reference_count)
-            self._floor_is = "expected of two draws from one Gaussian of the reference's covariance"
-        else:
-            # One draw's floor is uncertain by a tenth; draws that share no example are averaged.
-            draws = max(1, min(FLOOR_DRAWS, train.count // self.n))
-            taken = _some(train, draws * self.n, self._seed, shuffled=True)
-            apart = [
-                frechet_of(_moments(self.extractor, _read(train, np.sort(part))), self._reference)
-                for part in np.array_split(taken, draws)
-            ]
-            self.floor = float(np.mean(apart))
-            self._floor_is = (
-                f"measured: the mean of {draws} x {len(taken) // draws} training examples against the reference"
-            )
-        tensors = {"mean": self._reference.mean, "cov": self._reference.cov.contiguous()}
-        stored.write(file, tensors, {"floor": self.floor, "floor_is": self._floor_is})
+    # --- the reference -----------------------------------------------------------------------------
 
-    def _cache_file(self, train: Dataset, reference: Dataset) -> Path | None:
-        if self.extractor is None or not (train.fingerprint and reference.fingerprint):
-            return None
-        decides = [self.extractor.checksum, self.n, self._reference_count, self._seed, FLOOR_DRAWS]
-        decides += [d.fingerprint for d in (train, reference)] + [d.split for d in (train, reference)]
-        return stored.file_of("reference", decides)
-
-    def _prepare_points(self, train: Dataset, test: Dataset | None) -> None:
-        if test is None:
+    def _choose_reference(self, n: int | None) -> None:
+        train, test, seed = self._train, self._test, self._seed
+        self._reference = reference = train if test is None else test
+        if reference.count < 2:
+            raise Refused(f"{reference.name}: a score needs at least 2 examples, not {reference.count}")
+        most = reading.HELD if reference.array is not None else reading.READ
+        count = min(reference.count, most)
+        self.n = min(10_000, count) if n is None else n
+        if self.n < 2:
+            raise Refused(f"a score needs at least 2 samples, not {self.n}")
+        others = np.zeros(0, np.int64)
+        if train.modality == "points" and test is None:
             # Real points for the floor must be others than the reference's, and as many.
             self.n = max(1, min(self.n, train.count // 2))
-            chosen = _some(train, 2 * self.n, self._seed, shuffled=True)
-            self._points, others = (_array(train, part) for part in (chosen[: self.n], chosen[self.n :]))
+            taken = some(train, 2 * self.n, seed, shuffled=True)
+            self._rows, others = taken[: self.n], taken[self.n :]
+        elif train.modality == "points":
+            self.n = min(self.n, train.count, count)  # pairs of points: as many on either side
+            self._rows, others = some(reference, self.n, seed), some(train, self.n, seed)
         else:
-            self.n = min(self.n, train.count)
-            self._points = _array(test, _some(test, self.n, self._seed))
-            others = _array(train, _some(train, self.n, self._seed))
-        self._reference_count = self.n
-        self.floor = sliced_wasserstein(others, self._points, seed=self._seed)
-        self._floor_is = f"measured: {self.n} other examples against the reference"
+            self._rows = some(reference, most, seed)
+            if test is not None:
+                others = some(train, train.count, seed, shuffled=True)
+        self._others = others
+
+    def _check_counts(self, measures: Sequence[Measure]) -> None:
+        """Refuse too few samples before any work is done."""
+        for measure in measures:
+            for count, whose in ((self.n, "samples"), (len(self._rows), "reference examples")):
+                if count < measure.least:
+                    raise Refused(f"{measure.name}: needs {measure.least:,} {whose}, and there are {count:,}")
+
+    def _prepare(self, kind: str, chosen: Chosen, measures: list[Measure], cache: bool) -> _Pass:
+        one = _Pass(kind, chosen, measures, Side(np.zeros((0, chosen.extractor.dims), np.float32)), {}, {})
+        one.real = self._real_side(one, cache)
+        draws = self._draws_of_reals(kind)
+        asked = [m for m in measures if "path" not in m.needs]
+        if draws:
+            self._values_of_reals(one, asked, draws, cache)
+        for measure in measures:
+            if measure.name == "fd" and measure.name not in one.values:
+                m = len(one.real.features)
+                one.values["fd"] = {"": floor(one.real.moments.cov, self.n, m)}
+                one.values_are["fd"] = "expected of two draws from one Gaussian of the reference's covariance"
+        return one
+
+    def _real_side(self, one: _Pass, cache: bool) -> Side:
+        reference, rows = self._reference, self._rows
+        file = stored.file_of("features", self._key(one, "reference", len(rows))) if cache else None
+        held = stored.read(file) if reference.fingerprint else None
+        if held is not None and ("logits" in held[0] or not one.classifies):
+            features, logits = (held[0][k].numpy() if k in held[0] else None for k in ("features", "logits"))
+            assert features is not None
+        else:
+            if self._say and one.kind not in choice.CHEAP:
+                self._say(f"Making {one.kind}'s features of {len(rows):,} reference examples; they are kept for later.")
+            features, logits = _extracted(one, read(reference, rows))
+            if reference.fingerprint:
+                tensors = {"features": torch.from_numpy(features)}
+                if logits is not None:
+                    tensors["logits"] = torch.from_numpy(logits)
+                stored.write(file, tensors, {})
+        labels = None if reference.labels is None else reference.labels[rows]
+        return Side(features, logits, labels, self._images(one, reference, rows))
+
+    def _images(self, one: _Pass, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8] | None:
+        if "images" not in one.needs:
+            return None
+        return array(dataset, rows[: max(1, KEPT_BYTES // int(np.prod(dataset.shape)))])
+
+    def _draws_of_reals(self, kind: str) -> int:
+        """How many draws of real examples, other than the reference, there are to measure."""
+        if kind not in choice.CHEAP or not len(self._others):
+            return 0
+        return max(1, len(self._others) // self.n)
+
+    def _values_of_reals(self, one: _Pass, measures: Sequence[Measure], draws: int, cache: bool) -> None:
+        """What real examples score: a mean over draws that share no example, since one is uncertain by a tenth."""
+        kept = cache and bool(self._train.fingerprint and self._reference.fingerprint)
+        size, sides = min(self.n, len(self._others)), dict[int, Side]()
+        for measure in measures:
+            number = min(draws, measure.draws)
+            key = self._key(one, "values", self.n, number, measure.name, measure.version, dict(measure.settings))
+            file = stored.file_of("values", key) if kept else None
+            held = stored.read(file)
+            if held is None:
+                found: list[Mapping[str, Value]] = []
+                for i in range(number):
+                    if i not in sides:
+                        sides[i] = self._others_side(one, self._others[i * size : (i + 1) * size])
+                    if "labels" in measure.needs and sides[i].labels is None:
+                        break
+                    found.append(self._measured(one, measure, sides[i], None))
+                if not found:
+                    continue
+                held = ({}, {part: float(np.mean([f[part].value for f in found])) for part in found[0]})
+                stored.write(file, {}, held[1])
+            mean = f"the mean of {number} x " if number > 1 else ""
+            one.values[measure.name] = {part: float(value) for part, value in held[1].items()}
+            one.values_are[measure.name] = f"measured: {mean}{size} training examples against the reference"
+
+    def _others_side(self, one: _Pass, rows: NDArray[np.int64]) -> Side:
+        train, rows = self._train, np.sort(rows)
+        features, logits = _extracted(one, read(train, rows))
+        labels = None if train.labels is None else train.labels[rows]
+        return Side(features, logits, labels, self._images(one, train, rows))
+
+    def _key(self, one: _Pass, *more: Any) -> list[Any]:
+        decides = [one.chosen.extractor.checksum, one.chosen.extractor.version, len(self._rows), self._seed]
+        decides += [d.fingerprint for d in (self._train, self._reference)]
+        return [*decides, self._train.split, self._reference.split, self._test is None, *more]
+
+    # --- the generator -----------------------------------------------------------------------------
+
+    def _drawn(self, sample: Sample, seed: int, progress: Callable[[int, int], None] | None) -> Iterator[Drawn]:
+        done = 0
+        for i, count in enumerate(parts(self.n, self._train.shape)):
+            drawn = sample(count, seed + i)
+            yield drawn if isinstance(drawn, Drawn) else Drawn(drawn)
+            done += count
+            if progress:
+                progress(done, self.n)
+
+    def _sides(self, drawn: Iterator[Drawn]) -> list[Side] | None:
+        """Each extractor's features of the same samples; None where samples are not finite."""
+        made: list[list[tuple[NDArray, NDArray | None]]] = [[] for _ in self._passes]
+        labels: list[NDArray[np.int64] | None] = []
+        images: list[NDArray[np.uint8]] = []
+        room = KEPT_BYTES // int(np.prod(self._train.shape))
+        for part in drawn:
+            if self._train.modality == "points" and not np.isfinite(part.examples).all():
+                return None
+            for found, one in zip(made, self._passes, strict=True):
+                found.append(_extracted(one, iter([part.examples])))
+            labels.append(part.labels)
+            if any("images" in one.needs for one in self._passes) and room > 0:
+                images.append(part.examples[:room])
+                room -= len(images[-1])
+        kept = np.concatenate(images) if images else None
+        return [
+            Side(np.concatenate([f for f, _ in found]), _joined([g for _, g in found]), _joined(labels), kept)
+            for found in made
+        ]
+
+    def _measured(self, one: _Pass, measure: Measure, fake: Side, path: Walk | None) -> Mapping[str, Value]:
+        name = self._title(one, measure)
+        train = self._train
+        materials = Materials(one.real, fake, self._seed, one.chosen.extractor, path, train.modes, train.stack)
+        check(measure, materials, name)
+        try:
+            return measure.compute(materials)
+        except Refused as error:
+            raise error if error.what.startswith(name) else Refused(f"{name}: {error.what}", error.remedy) from None
+
+    # --- cards -------------------------------------------------------------------------------------
+
+    def _title(self, one: _Pass, measure: Measure, part: str = "") -> str:
+        return title(measure, part, one.kind, one.chosen.tag)
+
+    def _score(self, one: _Pass, measure: Measure, part: str, value: Value, made: Mapping[str, Any]) -> Score:
+        name = self._title(one, measure, part)
+        card = {
+            **self.cards[self._title(one, measure)],
+            "metric": name,
+            "floor": one.values.get(measure.name, {}).get(part),
+        }
+        return Score(name, value.value, measure.better, card, value.spread, value.spread_is, made)
+
+    def _card(self, one: _Pass, measure: Measure) -> dict[str, Any]:
+        name, train = self._title(one, measure), self._train
+        return {
+            "metric": name,
+            "metric_version": measure.version,
+            "measure": measure.name,
+            "better": measure.better,
+            "leaning": measure.leaning if measure.better == "real" else None,
+            **measure.settings,
+            **(_extractor_card(one.chosen.extractor) if looks_at_features(measure) else {"extractor": None}),
+            "reason": f"{name}, {one.chosen.reason}" if looks_at_features(measure) else name,
+            "shape": list(train.shape),
+            "samples": self.n,
+            "reference": train.name,
+            "reference_split": self._reference.split,
+            "reference_is_training_data": self._test is None,
+            "reference_samples": len(self._rows),
+            "reference_fingerprint": self._reference.fingerprint,
+            "seed": self._seed,
+            "floor": one.values.get(measure.name, {}).get(""),
+            "floor_is": one.values_are.get(measure.name),
+        }
 
 
-def _choose(
-    train: Dataset,
-    test: Dataset | None,
-    seed: int,
-    cache: bool,
-    device: torch.device | str,
-    say: Callable[[str], None] | None,
-) -> tuple[Extractor, str, str]:
-    why_not = _why_no_classifier(train)
-    if why_not:
-        return PixelExtractor(train.shape), "fd-pixels", f"fd-pixels, in coarse pixels, since {why_not}"
-    assert train.labels is not None
-    chosen = _some(train, max(1, min(60_000, 4 * BYTES // int(np.prod(train.shape)))), seed)
-    held_out = None
-    if test is not None and test.labels is not None:
-        held = _some(test, MOST_READ, seed)
-        held_out = (_array(test, held), test.labels[held])
-    fitted: DomainExtractor = fit_domain(
-        _array(train, chosen),
-        train.labels[chosen],
-        test=held_out,
-        seed=seed,
-        classes=_class_count(train, test),
-        fingerprint=f"{train.fingerprint} {len(chosen)}" if train.fingerprint else None,
-        cache=cache,
-        device=device,
-        say=say,
-    )
-    metric = f"fd-{train.name}"
-    return (
-        fitted,
-        metric,
-        f"{metric}, in a classifier of its own labels ({fitted.accuracy:.1%} right), since there are some",
-    )
+def numbers(scores: Sequence[Score]) -> dict[str, float]:
+    """The scores by name, and their spreads as `name/spread`."""
+    out: dict[str, float] = {}
+    for score in scores:
+        out[score.name] = score.value
+        if score.spread is not None:
+            out[f"{score.name}/spread"] = score.spread
+    return out
 
 
-def _class_count(train: Dataset, test: Dataset | None) -> int:
-    known = [len(train.classes)] if train.classes else []
-    return max(known + [int(d.labels.max()) + 1 for d in (train, test) if d is not None and d.labels is not None])
+def _extractor_card(extractor: Extractor) -> dict[str, Any]:
+    about = {f"extractor_{k}" if k not in ("range", "resize") else k: v for k, v in extractor.card.items()}
+    named = {"extractor": extractor.name, "extractor_version": extractor.version}
+    return {**named, "extractor_checksum": extractor.checksum, "dims": extractor.dims, **about}
 
 
-def _why_no_classifier(train: Dataset) -> str | None:
-    if train.labels is None:
-        return "there are no labels"
-    present = len(np.unique(train.labels))
-    if present < 2:
-        return "all examples have one label"
-    if train.count < FEWEST_A_CLASS * present:
-        return f"there are fewer than {FEWEST_A_CLASS} examples a class"
-    if min(train.shape[1:]) < 4:
-        return "the images are smaller than 4x4"
-    return None
+def _joined(pieces: Sequence[NDArray | None]) -> NDArray | None:
+    """One array of all, or None where any is missing."""
+    there = [piece for piece in pieces if piece is not None]
+    return np.concatenate(there) if there and len(there) == len(pieces) else None
 
 
-# --- reading ----------------------------------------------------------------------------------------
-
-
-def _some(dataset: Dataset, most: int, seed: int, *, shuffled: bool = False) -> NDArray[np.int64]:
-    """Choose indices of all examples, or of a seeded choice of `most` of them, in order unless shuffled."""
-    if dataset.count <= most and not shuffled:
-        return np.arange(dataset.count)
-    order = np.random.Generator(np.random.PCG64([seed, dataset.count])).permutation(dataset.count)[:most]
-    return order if shuffled else np.sort(order)
-
-
-def _array(dataset: Dataset, indices: NDArray[np.int64]) -> NDArray[Any]:
-    if dataset.array is not None:
-        # All of them in order: the array itself, not a copy of it.
-        return dataset.array if len(indices) == dataset.count and _in_order(indices) else dataset.array[indices]
-    assert dataset.read is not None
-    return np.stack([dataset.read(int(i)) for i in indices])
-
-
-def _in_order(indices: NDArray[np.int64]) -> bool:
-    return bool((indices[1:] > indices[:-1]).all())
-
-
-def _read(dataset: Dataset, indices: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-    at = 0
-    for count in _parts(len(indices), dataset.shape):
-        yield _array(dataset, indices[at : at + count])
-        at += count
-
-
-def _parts(n: int, shape: tuple[int, ...]) -> Iterator[int]:
-    size = max(1, BYTES // int(np.prod(shape)))
-    while n > 0:
-        yield min(n, size)
-        n -= size
-
-
-def _moments(extractor: Extractor, parts: Iterator[NDArray[Any]]) -> Gaussian:
-    moments = Moments()
-    for examples in parts:
-        moments.update(extractor.features(examples))
-    return moments.compute()
+def _extracted(one: _Pass, examples: Iterator[NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Features, and logits where a measure needs them and the extractor classifies."""
+    extractor, features, logits = one.chosen.extractor, [], []
+    for part in examples:
+        if one.classifies and isinstance(extractor, Classifies):
+            found, verdicts = extractor.features_and_logits(part)
+            logits.append(verdicts)
+        else:
+            found = extractor.features(part)
+        features.append(found)
+    return np.concatenate(features), np.concatenate(logits) if logits else None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gansmith.errors import Refused
 from gansmith.metrics.extractor import as_tensor
+from gansmith.metrics.measure import Materials, Measure, Value
 
 WINDOW, SIGMA = 11, 1.5
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -153,3 +154,19 @@ def _parts(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     second = (2 * s12 + c2) / (s11 + s22 + c2)
     whole = second * (2 * m1 * m2 + c1) / (m1 * m1 + m2 * m2 + c1)
     return whole.reshape(len(a), -1).mean(1), second.reshape(len(a), -1).mean(1)
+
+
+def _diversity(materials: Materials) -> dict[str, Value]:
+    images, labels = materials.fake.images, materials.fake.labels
+    assert images is not None
+    found = ms_ssim_diversity(images, None if labels is None else labels[: len(images)], seed=materials.seed)
+    # Of fewer scales it is another number, and is called so.
+    return {"" if found.scales == len(WEIGHTS) else f"ms-ssim-{found.scales}-scales": Value(found.similarity)}
+
+
+MEASURES = (
+    Measure(
+        "ms-ssim", _diversity, "likeness of pairs within a class (lower is more diverse)", "real",
+        frozenset({"images"}), least=20, settings={"pairs a class": 100}, bare=True,
+    ),
+)  # fmt: skip

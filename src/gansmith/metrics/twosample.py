@@ -10,6 +10,7 @@ import torch
 
 from gansmith.errors import Refused
 from gansmith.metrics.frechet import Features, as_pair
+from gansmith.metrics.measure import Materials, Measure, Value
 
 
 class TwoSample(NamedTuple):
@@ -64,3 +65,22 @@ def _fitted(kind: str, x: np.ndarray, y: np.ndarray) -> Any:
     if kind == "neighbours":
         return KNeighborsClassifier(max(1, math.isqrt(len(x))) | 1).fit(x, y)  # odd, so that no vote is even
     raise ValueError(f"classifier is `neighbours` or `linear`, not {kind!r}")
+
+
+MOST = 5000
+
+
+def _measured(materials: Materials) -> dict[str, Value]:
+    real, fake = materials.real.features[:MOST], materials.fake.features[:MOST]
+    found = two_sample_test(real, fake, seed=materials.seed)
+    share = found.accuracy
+    error = (share * (1 - share) / found.held_out) ** 0.5
+    return {"": Value(share, error, "standard error of a share")}
+
+
+MEASURES = (
+    Measure(
+        "c2st", _measured, "how often a classifier tells unseen fakes from unseen reals (0.5: it cannot)", "real",
+        least=20, settings={"classifier": "nearest neighbours", "most": MOST}, slow=True,
+    ),
+)  # fmt: skip
