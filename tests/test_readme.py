@@ -24,11 +24,11 @@ def reader(tmp_path, monkeypatch):
 
 
 def test_the_readme(reader, monkeypatch, capsys):
-    assert run_page("README.md", monkeypatch) == 7
+    assert run_page("README.md", monkeypatch) == 8
 
 
 def test_the_page_on_extending(reader, monkeypatch, capsys):
-    assert run_page("docs/extending.md", monkeypatch) == 10
+    assert run_page("docs/extending.md", monkeypatch) == 12
 
 
 def test_the_page_on_using(reader, monkeypatch, capsys):

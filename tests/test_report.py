@@ -1,46 +1,15 @@
 import json
 import re
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from markup import EVIL, Page
 
-from gansmith import charts, media, report
+from gansmith import charts, media, report, scores
 from gansmith import recipe as recipes
 from gansmith import run as runs
 from gansmith.errors import Refused
-
-EVIL = '<script>alert("x")</script>\'&'
-VOID = {"meta", "link", "img", "input", "br"}
-
-
-class Page(HTMLParser):
-    """Parses a page; notes its elements and text, and refuses elements that do not nest."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.text = [], [], [], ""
-        self.feed(text)
-        self.close()
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if not self.open or self.open[-1] not in ("script", "style"):
-            self.text += data
 
 
 def write_events(run, events):
@@ -144,9 +113,10 @@ def test_summary(run):
 
 
 def test_the_best_accuracy_is_the_highest(tmp_path):
-    scores = [{"event": "score", "images": i, "scores": {"accuracy": v}} for i, v in ((1, 0.2), (2, 0.9), (3, 0.5))]
-    run = make(tmp_path / "run", events=scores)
-    assert report.summarize(run).best == report.Best("accuracy", 0.9, 2)
+    told = [{"event": "score", "images": i, "scores": {"accuracy": v}} for i, v in ((1, 0.2), (2, 0.9), (3, 0.5))]
+    run = make(tmp_path / "run", events=told)
+    run.update_info(cards={"accuracy": {"better": "higher"}})
+    assert report.summarize(run).best == report.Best("accuracy", 0.9, 2, "higher")
 
 
 def test_null_values_are_passed_over(tmp_path):
@@ -205,7 +175,55 @@ def test_one_point_and_constant_curves_can_be_drawn():
 
 def test_the_floor_of_a_score_is_drawn_beside_it(run):
     assert 'class="level"' not in report.page(run)
-    run.update_info(score={"metric": "fd-toy", "floor": 0.5, "samples": 100})
+    run.update_info(cards={"fd-toy": {"metric": "fd-toy", "floor": 0.5, "samples": 100}})
     text = report.page(run)
     assert text.count('class="level"') == 1
     assert "what real examples score by chance" in text
+
+
+def test_the_report_shows_evaluations_and_not_every_card_of_the_training(run):
+    card = {"metric": "fd-toy", "samples": 100, "floor": 0.5}
+    run.update_info(score=card, cards={"fd-toy": card, "prdc-toy": {"metric": "prdc-toy", "k": 55}})
+    assert "Evaluation" not in Page(report.page(run)).text
+    score = scores.Score("recall-toy", 0.25, "higher", {**card, "k": 7, "floor": 0.875}, 0.0625, "standard error")
+    scores.keep(run, scores.Evaluation("x", 900, [score], ["a note"]))
+    page = Page(report.write_report(run).read_text())
+    for expected in ("Evaluation", "After 900 images", "recall-toy", "0.25 ± 0.062", "0.875", "↑ higher", "a note"):
+        assert expected in page.text, expected
+    assert "prdc-toy" not in page.text
+    assert "details" in page.tags
+
+
+def test_a_damaged_file_of_scores_does_not_break_the_report(run):
+    run.scores_file.write_text("{")
+    page = Page(report.page(run))
+    assert "scores.json: damaged" in page.text
+    assert "Versions and facts" in page.text
+
+
+@pytest.mark.parametrize(
+    ("name", "card", "values", "best"),
+    [
+        ("recall-toy", {"better": "higher"}, (0.2, 0.9, 0.5), 0.9),
+        ("fd-toy", {"better": "lower"}, (0.2, 0.9, 0.5), 0.2),
+        ("unheard-of", {}, (0.2, 0.9, 0.5), 0.2),
+        ("inception-score", {"better": "real", "leaning": "higher"}, (2.0, 9.0, 5.0), 9.0),
+        ("inception-score", {"better": "real", "leaning": "higher", "floor": 5.5}, (2.0, 9.0, 5.0), 5.0),
+        ("c2st-toy", {"better": "real", "floor": 0.5}, (0.3, 0.9, 0.55), 0.55),
+    ],
+)
+def test_the_best_by_what_is_better_of_a_score(tmp_path, name, card, values, best):
+    events = [{"event": "score", "images": i, "scores": {name: value}} for i, value in enumerate(values)]
+    run = make(tmp_path / "run", events=events)
+    run.update_info(cards={name: {"metric": name, **card}})
+    assert report.summarize(run).best.value == best
+
+
+def test_which_way_is_better_is_said_where_scores_differ_in_it(tmp_path):
+    events = [{"event": "score", "images": 1, "scores": {"fd-toy": 1.0, "recall-toy": 0.5, "vendi-toy": 2.0}}]
+    run = make(tmp_path / "run", events=events)
+    run.update_info(cards={"recall-toy": {"better": "higher"}, "vendi-toy": {"better": "real"}})
+    text = Page(report.page(run)).text
+    assert (
+        "Lower is better: fd-toy. Higher is better: recall-toy. Nearest to the real data's is best: vendi-toy." in text
+    )

@@ -18,13 +18,14 @@ from engine.playing import RECIPES, pictures, unlike
 
 import gansmith
 from gansmith import recipe as recipes
-from gansmith import training
+from gansmith import scoring
 from gansmith.cli.main import main
 from gansmith.data import open_dataset
 from gansmith.engine import checkpoint, hardware, measure, trainer
 from gansmith.engine.listener import Listener
 from gansmith.errors import Refused
 from gansmith.run import Run
+from gansmith.scores import Score
 
 
 @pytest.fixture(autouse=True)
@@ -368,19 +369,17 @@ def test_a_dataset_of_ones_own_is_never_scored_against_anothers_test_split(tmp_p
     seen = []
 
     class Scorer:
-        card = {"metric": "fd"}  # noqa: RUF012
-
         def __init__(self, train, test, **_):
             seen.append((train, test))
 
         def labels(self, n, seed):
             return np.zeros(n, np.int64)
 
-        def score(self, sample):
-            assert sample(5, 0).shape == (5, *seen[0][0].shape)
-            return {"fd": 1.0}
+        def evaluate(self, sample, path):
+            assert sample(5, 0).examples.shape == (5, *seen[0][0].shape)
+            return [Score("fd", 1.0, "lower", {"metric": "fd"})]
 
-    monkeypatch.setattr(training, "Scorer", Scorer)
+    monkeypatch.setattr(scoring, "Scorer", Scorer)
     mine = replace(open_dataset(recipes.Data(source="digits")), fingerprint="")
     odd = replace(mine, array=255 - mine.array)
     gansmith.train(recipe_of(score=True), odd, tmp_path / "mine", images=64)

@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from gansmith.comparison import compare
+    from gansmith.evaluation import evaluate
     from gansmith.model import Model, load
+    from gansmith.scores import Evaluation
     from gansmith.training import Plan, plan, resume, train
 
 _WHERE = {
     "train": "training", "plan": "training", "resume": "training", "Plan": "training",
-    "load": "model", "Model": "model",
+    "load": "model", "Model": "model", "evaluate": "evaluation", "Evaluation": "scores",
+    "compare": "comparison",
 }  # fmt: skip
 
-__all__ = ["Model", "Plan", "__version__", "load", "plan", "resume", "train"]
+__all__ = ["Evaluation", "Model", "Plan", "__version__", "compare", "evaluate", "load", "plan", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

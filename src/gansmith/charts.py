@@ -121,7 +121,7 @@ def line_chart(
     """Draw curves over the clock.
 
     Args:
-        series: (images, value) of each curve by its name; values must be finite.
+        series: (images, value) of each curve by its name; values must be finite. An empty one keeps its colour.
         title: what the chart shows, for readers of the screen.
         x_label: what the horizontal axis counts.
         bands: (low, high) of each point of a curve, by the curve's name; None shows the extremes where
@@ -158,7 +158,10 @@ def line_chart(
     if level is not None:
         at = f"{py(level):.1f}"
         parts.append(f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-    for i, (name, curve) in enumerate(curves.items()):
+    for i, name in enumerate(series):
+        curve = curves.get(name)
+        if curve is None:
+            continue
         parts.append(_draw(curve, i % SERIES, px, py, marks or len(curve.x) == 1, bool((bands or {}).get(name))))
     parts.append("</g>")
     points = {name: [[_tidy(x), _tidy(y)] for x, y in zip(c.x, c.y, strict=True)] for name, c in curves.items()}

@@ -35,6 +35,7 @@
   Array.prototype.forEach.call(document.querySelectorAll("svg.chart"), function (svg) {
     var points = JSON.parse(svg.dataset.points), frame = JSON.parse(svg.dataset.frame);
     var panel = svg.parentNode, values = {}, last = {}, when = panel.querySelector(".when");
+    var unit = svg.querySelector(".axis").textContent;
     Array.prototype.forEach.call(panel.querySelectorAll(".keys b"), function (b) {
       values[b.dataset.name] = b; last[b.dataset.name] = b.textContent;
     });
@@ -61,7 +62,7 @@
       var px = frame[0] + (at - frame[4]) / (frame[5] - frame[4]) * (frame[1] - frame[0]);
       hair.setAttribute("x1", px); hair.setAttribute("x2", px);
       svg.appendChild(hair);
-      if (when) { when.textContent = "at " + short(at) + " images"; }
+      if (when) { when.textContent = "at " + short(at) + " " + unit; }
     });
     svg.addEventListener("pointerleave", leave);
   });

@@ -6,67 +6,40 @@ It is complete without the script, which adds a slider over the sample grids and
 
 from __future__ import annotations
 
-import base64
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
-from importlib import resources
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from gansmith import charts
 from gansmith import recipe as recipes
 from gansmith.errors import GansmithError
+from gansmith.page import data_uri, duration, fact, figure, panel, whole
+from gansmith.ranking import better_of, cards_of, cost, floor_of
 from gansmith.run import Run, write_atomically
+from gansmith.score_table import evaluation_section
 
 FRAMES = 24
 """Sample grids shown over time; of more, evenly spaced ones are taken."""
 
-EMBED = 300_000
-"""Bytes up to which a picture is embedded as it is; a larger one is re-encoded and reduced."""
-
 Events = Sequence[Mapping[str, Any]]
 """The events of a run, in order."""
-
-HIGHER_IS_BETTER = ("accuracy", "precision", "recall", "density", "coverage", "inception-score")
-"""A score whose name contains one of these is better when higher; every other one when lower."""
 
 
 # --- in words --------------------------------------------------------------------------------------
 
 
-def duration(seconds: float) -> str:
-    """A length of time as people say it: `48 s`, `3 min 12 s`, `2 h 05 min`, `3 d 4 h`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
-
-
-def figure(value: float) -> str:
-    """A measured value in four digits."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def higher_is_better(score: str) -> bool:
-    """Whether more of this score is better, by its name."""
-    return any(word in score.lower() for word in HIGHER_IS_BETTER)
-
-
 @dataclass(frozen=True)
 class Best:
-    """The best value of a run's chief score, and the clock at which it was reached."""
+    """The best value of a run's chief score, the clock at which it was reached, and what is better of it."""
 
     name: str
     value: float
     images: int
+    better: str = field(default="lower", compare=False)
 
 
 @dataclass(frozen=True)
@@ -118,7 +91,8 @@ def _summarize(run: Run, events: Events) -> Summary:
             status = str(event.get("reason", status))
     total = int(last.get("total") or recipe.images)
     data = _name_of(info.get("data")) or recipe.data.source or "data"
-    return Summary(recipe.name, data, int(images or 0), total, float(last.get("seconds") or 0), status, _best(scores))
+    seconds, best = float(last.get("seconds") or 0), _best(scores, info)
+    return Summary(recipe.name, data, int(images or 0), total, seconds, status, best)
 
 
 def _name_of(data: object) -> str | None:
@@ -127,13 +101,14 @@ def _name_of(data: object) -> str | None:
     return str(data) if data else None
 
 
-def _best(events: Sequence[Mapping[str, Any]]) -> Best | None:
+def _best(events: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> Best | None:
     rows = [(event["images"], name, value) for event in events for name, value in _plain_scores(event).items()]
     if not rows:
         return None
     chief = rows[0][1]
-    mine = [Best(name, value, images) for images, name, value in rows if name == chief]
-    return (max if higher_is_better(chief) else min)(mine, key=lambda best: best.value)
+    card = cards_of(info).get(chief)
+    mine = [Best(name, value, images, better_of(card)) for images, name, value in rows if name == chief]
+    return min(mine, key=lambda best: cost(best.value, card))
 
 
 def _plain_scores(event: Mapping[str, Any]) -> dict[str, float]:
@@ -179,13 +154,12 @@ def page(run: Run) -> str:
     events, info = list(run.events()), run.info()  # read once: a long run has a hundred thousand
     summary = _summarize(run, events)
     title = f"{summary.recipe} on {summary.data}"
-    style = resources.files("gansmith").joinpath("report.css").read_text(encoding="utf-8")
-    script = resources.files("gansmith").joinpath("report.js").read_text(encoding="utf-8")
     body = "".join(
         [
             _head(run, summary, title),
             _losses(events),
             _scores(events, info),
+            evaluation_section(run),
             _schedules(events),
             _warnings(events),
             _next(run, summary, info),
@@ -193,13 +167,7 @@ def page(run: Run) -> str:
             _facts(info),
         ]
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{escape(title)} · gansmith</title>\n<link rel="icon" href="data:,">\n'
-        f"<style>\n{style}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}</main>\n<script>\n{script}</script>\n</body>\n</html>\n"
-    )
+    return whole(title, body)
 
 
 STATUS = {
@@ -219,7 +187,7 @@ def _head(run: Run, summary: Summary, title: str) -> str:
         facts.append(("Time", duration(summary.seconds), ""))
         facts.append(("Speed", figure(rate), "images/s"))
     if summary.best:
-        word = "Highest" if higher_is_better(summary.best.name) else "Lowest"
+        word = {"lower": "Lowest", "higher": "Highest"}.get(summary.best.better, "Best")
         at = f"at {charts.short(summary.best.images)}"
         facts.append((f"{word} {summary.best.name}", figure(summary.best.value), at))
     items = "".join(
@@ -264,36 +232,7 @@ def _evenly(count: int, at_most: int) -> list[float]:
     return [i * (count - 1) / (at_most - 1) for i in range(at_most)]
 
 
-def data_uri(path: Path) -> str:
-    """A picture file as a data URI, reduced where it is large."""
-    raw, kind = path.read_bytes(), "png"
-    if len(raw) > EMBED:
-        from PIL import Image
-
-        with Image.open(BytesIO(raw)) as picture:
-            picture.load()
-            picture.thumbnail((1440, 1440))
-            packed = BytesIO()
-            picture.save(packed, format="WEBP", quality=88)
-        raw, kind = packed.getvalue(), "webp"
-    return f"data:image/{kind};base64,{base64.b64encode(raw).decode()}"
-
-
 # --- charts ----------------------------------------------------------------------------------------
-
-
-def _panel(title: str, series: Mapping[str, list[tuple[float, float]]], **options: Any) -> str:
-    drawn = charts.line_chart(series, title=title, **options)
-    if not drawn:
-        return ""
-    single = len(series) == 1
-    keys = "".join(
-        f"<span>{'' if single else f'<i class={chr(34)}s{i % charts.SERIES}{chr(34)}></i>'}"
-        f'{escape("last" if single else name)}<b data-name="{escape(name)}">{charts.short(points[-1][1])}</b></span>'
-        for i, (name, points) in enumerate((n, p) for n, p in series.items() if p)
-    )
-    head = f'<h3>{escape(title)}</h3><div class="keys">{keys}<span class="when"></span></div>'
-    return f'<div class="panel">{head}{drawn}</div>'
 
 
 def _series(events: Events, field: str) -> dict[str, list[tuple[float, float]]]:
@@ -311,19 +250,13 @@ def _losses(events: Events) -> str:
     for name, points in _series(events, "terms").items():
         move, _, term = name.rpartition("/")
         moves.setdefault(move or "losses", {})[term] = points
-    panels = "".join(_panel(move.replace("_", " ").capitalize(), terms) for move, terms in moves.items())
+    panels = "".join(panel(move.replace("_", " ").capitalize(), terms) for move, terms in moves.items())
     if not panels:
         return ""
     return (
         "<h2>Losses</h2><p class=soft>What each side minimises. These tell how the two sides are balanced, not how "
         f'good the samples are: that is for your eyes and the scores.</p><div class="charts">{panels}</div>\n'
     )
-
-
-def _floors(info: Mapping[str, Any]) -> dict[str, float]:
-    """What real data scores by chance alone, by the score's name: from the cards in `run.json`."""
-    cards = [value for value in info.values() if isinstance(value, Mapping) and {"metric", "floor"} <= set(value)]
-    return {str(card["metric"]): float(card["floor"]) for card in cards if _finite(card["floor"])}
 
 
 def _scores(events: Events, info: Mapping[str, Any]) -> str:
@@ -336,22 +269,29 @@ def _scores(events: Events, info: Mapping[str, Any]) -> str:
             spread = float(told) if told is not None and _finite(told) else 0.0
             series.setdefault(name, []).append((event["images"], value))
             bands.setdefault(name, []).append((value - spread, value + spread))
-    panels, floors = [], _floors(info)
+    panels, cards = [], cards_of(info)
+    floors = {name: floor for name in series if (floor := floor_of(cards.get(name))) is not None}
     for name, points in series.items():
         wide = any(low < high for low, high in bands[name])
         panels.append(
-            _panel(
-                name, {name: points}, marks=True, bands={name: bands[name]} if wide else None, level=floors.get(name)
-            )
+            panel(name, {name: points}, marks=True, bands={name: bands[name]} if wide else None, level=floors.get(name))
         )
     if not panels:
         return ""
-    note = "" if all(higher_is_better(name) for name in series) else "Lower is better. "
+    note = _better({name: better_of(cards.get(name)) for name in series})
     if any(low < high for band in bands.values() for low, high in band):
-        note += "The shaded band is the spread over subsets. "
+        note += "The shaded band is how far it is uncertain. "
     if floors:
         note += "The dashed line is the floor: what real examples score by chance alone."
     return f'<h2>Scores</h2><p class=soft>{note}</p><div class="charts">{"".join(panels)}</div>\n'
+
+
+def _better(which: Mapping[str, str]) -> str:
+    """Which way is better, as markup: in a sentence where it is one way of all, else by name."""
+    words = {"lower": "Lower is better", "higher": "Higher is better", "real": "Nearest to the real data's is best"}
+    ways = {way: [name for name, better in which.items() if better == way] for way in words}
+    told = [(words[way], ", ".join(mine)) for way, mine in ways.items() if mine]
+    return "".join(f"{what}{'' if len(told) == 1 else f': {escape(names)}'}. " for what, names in told)
 
 
 def _schedules(events: Events) -> str:
@@ -359,8 +299,8 @@ def _schedules(events: Events) -> str:
     moving = {name: points for name, points in knobs.items() if len({value for _, value in points}) > 1}
     still = {name: points[-1][1] for name, points in knobs.items() if name not in moving}
     speed = [(e["images"], e["rate"]) for e in _only(events, "progress") if _finite(e.get("rate"))]
-    panels = [_panel(name.replace("_", " "), {name: points}) for name, points in moving.items()]
-    panels.append(_panel("images per second", {"images per second": speed}, from_zero=True))
+    panels = [panel(name.replace("_", " "), {name: points}) for name, points in moving.items()]
+    panels.append(panel("images per second", {"images per second": speed}, from_zero=True))
     constant = ", ".join(f"{escape(name.replace('_', ' '))} {charts.short(value)}" for name, value in still.items())
     text = f"<p class=soft>Constant throughout: {constant}.</p>" if constant else ""
     if not any(panels):
@@ -422,7 +362,8 @@ def _recipe(run: Run) -> str:
 
 
 def _facts(info: Mapping[str, Any]) -> str:
-    skip = ("schema_version", "status")  # the status stands at the top, and may be older here
+    # The status stands at the top, and may be older here; of the cards, the chief's is enough.
+    skip = ("schema_version", "status", "cards")
     groups: dict[str, list[tuple[str, str]]] = {}
     for name, value in info.items():
         if name in skip or value in (None, [], {}):
@@ -430,7 +371,7 @@ def _facts(info: Mapping[str, Any]) -> str:
         if isinstance(value, Mapping):
             groups[name] = list(_rows(value))
         else:
-            groups.setdefault("run", []).append((name, _text(value)))
+            groups.setdefault("run", []).append((name, fact(value)))
     tables = "".join(
         f"<table><caption>{escape(name.replace('_', ' '))}</caption>"
         + "".join(f"<tr><th>{escape(key.replace('_', ' '))}</th><td>{escape(value)}</td></tr>" for key, value in rows)
@@ -446,14 +387,4 @@ def _rows(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
         if isinstance(inner, Mapping):
             yield from _rows(inner, f"{prefix}{name} ")
         elif inner not in (None, [], ""):
-            yield f"{prefix}{name}", _text(inner)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(_text(item) for item in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int) and abs(value) >= 10_000:
-        return f"{value:,}"
-    return str(value)
+            yield f"{prefix}{name}", fact(inner)

@@ -8,6 +8,8 @@
       samples/000012800.png       a grid of samples at each snapshot
       tensorboard/                the same numbers for TensorBoard
       report.html                 one self-contained page, written at the end
+      scores.json                 evaluations, each score with its card
+      neighbours.png              samples beside the training examples that are nearest to them
 
 Knows no torch.
 """
@@ -132,6 +134,16 @@ class Run:
     def report_file(self) -> Path:
         """The page written at the end."""
         return self.path / "report.html"
+
+    @property
+    def scores_file(self) -> Path:
+        """Evaluations, each score with its card."""
+        return self.path / "scores.json"
+
+    @property
+    def neighbours_file(self) -> Path:
+        """Samples beside the training examples that are nearest to them."""
+        return self.path / "neighbours.png"
 
     @property
     def samples_folder(self) -> Path:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import gansmith
-from gansmith import auto, collectives
+from gansmith import auto, collectives, schedule
 from gansmith import recipe as recipes
 from gansmith import run as runs
 from gansmith.build import Facts, build
@@ -27,13 +27,12 @@ from gansmith.engine import checkpoint, distributed, hardware, measure
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
 from gansmith.engine.player import Player
-from gansmith.engine.sampler import Sampler
 from gansmith.engine.trainer import Trainer
 from gansmith.errors import Refused
-from gansmith.metrics.score import Scorer
 from gansmith.recipe import Recipe
 from gansmith.recorder import Recorder
 from gansmith.run import Run
+from gansmith.scoring import Scoring, check_metrics
 
 
 @dataclass(frozen=True)
@@ -296,6 +295,8 @@ def _prepare(
         own = {k: v for k, v in fields.items() if k != "rule"}
         draft = recipes.validate(recipes.merge(chosen, own), where)
         notes += [f"auto: {reason}" for reason in reasons]
+    if draft.score and draft.metrics:
+        check_metrics(draft.metrics, known)
     dataset = _conditioned(dataset, draft)
     draft = draft.model_copy(update={"conditional": dataset.labels is not None})
     if lengths["images"] is not None:
@@ -331,7 +332,7 @@ def _prepare(
 
 def _counted(value: int | str) -> int:
     try:
-        return recipes.count(value)
+        return schedule.count(value)
     except ValueError as error:
         raise Refused(f"images: {error}") from None
 
@@ -418,8 +419,17 @@ def _numerics_again(stored: Mapping[str, Any], recipe: Recipe, place: torch.devi
 def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> Run:
     """Play to the end, and note how it ended."""
     player, first = ready.player, distributed.is_first()
+
+    def unscored(why: str) -> None:
+        run.update_info(unscored=why)
+        trainer.tell("warning", player.images, f"no scores from here on: {why}")
+
     if first and ready.recipe.score:
-        trainer.scores = _Scoring(run, ready, place)
+        trainer.scores = Scoring(
+            ready.recipe, ready.known, opened=ready.opened, conditional=ready.dataset.labels is not None, device=place,
+            ready=lambda cards: run.update_info(score=next(iter(cards.values())), cards=cards),
+            failed=unscored,
+        )  # fmt: skip
     if first:
         for note in ready.notes:
             trainer.tell("note", note)
@@ -434,46 +444,3 @@ def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> R
         if first and run.info_file.exists():
             run.update_info(status=status, images=player.images, seconds=trainer.seconds()[0])
     return run
-
-
-class _Scoring:
-    """Makes the scorer at the first snapshot: fitting its classifier takes a while, and a dry run never needs it."""
-
-    def __init__(self, run: Run, ready: _Ready, place: torch.device) -> None:
-        self.run, self.ready, self.place = run, ready, place
-        self.scorer: Scorer | None = None
-        self.off = False
-
-    def __call__(self, sampler: Sampler) -> Mapping[str, float]:
-        if self.off:
-            return {}
-        if self.scorer is None:
-            try:
-                self.scorer = self._make()
-            except Refused as error:
-                self.off = True
-                self.run.update_info(unscored=error.what)
-                return {}
-            self.run.update_info(score=self.scorer.card)
-        scorer = self.scorer
-
-        def draw(n: int, seed: int) -> Any:
-            labels = scorer.labels(n, seed=seed) if sampler.classes is not None else None
-            return sampler.decode(sampler.latents(n, seed), labels)
-
-        return scorer.score(draw)
-
-    def _make(self) -> Scorer:
-        data = self.ready.recipe.data
-        train = self.ready.known  # labels and all: the scorer may look where the networks may not
-        test = None
-        if data.split == "train":
-            try:
-                # A Python user's own dataset may bear the name of another: only that one's test split is meant.
-                if self.ready.opened or open_dataset(data).fingerprint == train.fingerprint:
-                    test = open_dataset(data.model_copy(update={"split": "test", "limit": None}))
-            except Refused:  # most folders know no splits
-                test = None
-        if test is not None and test.fingerprint == train.fingerprint:
-            test = None
-        return Scorer(train, test, device=self.place)

@@ -66,3 +66,11 @@ def test_truncation_scales_the_latents():
 
 def test_no_samples_have_their_shape_still():
     assert sampler().sample(0).shape == (0, 1, 2, 2)
+
+
+def test_images_are_rendered_without_rounding_or_clipping():
+    def generate(z, labels):
+        return torch.linspace(-1.1, 1.1, len(z)).view(-1, 1, 1, 1)
+
+    drawn = Sampler(generate, shape=(1, 1, 1), modality="image", noise=1).render(latents(101, 1, 0))
+    np.testing.assert_allclose(drawn.ravel(), np.linspace(-1.1, 1.1, 101) * 127.5 + 127.5, rtol=1e-5, atol=1e-4)

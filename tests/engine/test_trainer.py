@@ -40,6 +40,9 @@ class Scores:
     def __call__(self, sampler):
         return {"fd": self.values.pop(0), "fd/spread": 0.0}
 
+    def cost(self, scores):
+        return scores["fd"]
+
 
 def make_trainer(tmp_path=None, recipe=None, player=None, **arguments):
     recipe = recipe or make_recipe("gan", images=160, snapshots=4)
@@ -318,6 +321,16 @@ def test_a_score_that_stalls_for_the_patience_ends_the_training(tmp_path):
     assert [scores["fd"] for _, scores in ear.all("score")] == [9, 5, 6, 5]
     assert [int(p.stem) for p in made.run.checkpoints()] == [80, 120, 160]
     assert checkpoint.newest(made.run).rest["best"] == [5, 80]
+
+
+def test_scores_keep_a_rhythm_of_their_own(tmp_path):
+    recipe = make_recipe("gan", images=160, snapshots=2, eval_every=48)
+    made, ear = make_trainer(tmp_path, recipe, scores=Scores(9, 5, 6, 7))
+    assert made.train() == "done"
+    assert [call[0] for call in ear.all("snapshot")] == [80, 160]
+    assert [(call[0], call[1]["fd"]) for call in ear.all("score")] == [(48, 9), (96, 5), (144, 6), (160, 7)]
+    assert made.best == (5, 96)
+    assert 96 in [int(p.stem) for p in made.run.checkpoints()]  # saved at each score, and the best is kept
 
 
 def test_a_score_that_improves_or_is_not_finite_does_not_end_it(tmp_path):

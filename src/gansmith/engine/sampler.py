@@ -74,6 +74,16 @@ class Sampler:
             out.append(made.contiguous().cpu().numpy())
         return np.concatenate(out) if out else np.zeros((0, *self.shape), np.uint8)
 
+    @torch.inference_mode()
+    def render(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> torch.Tensor:
+        """Images of latents [n, noise], float32 [n, C, H, W], 0 to 255, neither rounded nor clipped."""
+        out = []
+        for at in range(0, len(z), batch):
+            noise = torch.from_numpy(np.ascontiguousarray(z[at : at + batch])).to(self.device)
+            wanted = None if labels is None else torch.from_numpy(labels[at : at + batch]).to(self.device)
+            out.append(self._generate(noise, wanted).float().mul(127.5).add(127.5))
+        return torch.cat(out)
+
     def sample(self, n: int, *, seed: int = 0, label: int | str | None = None, truncation: float = 1.0) -> NDArray[Any]:
         """Draw samples.
 

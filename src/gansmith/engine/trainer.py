@@ -33,10 +33,14 @@ class Diverged(GansmithError):
 
 
 class Scores(Protocol):
-    """Scores a sampler; lower is better."""
+    """Scores a sampler."""
 
     def __call__(self, sampler: Sampler) -> Mapping[str, float]:
         """Scores by metric's name; the first one decides."""
+        ...
+
+    def cost(self, scores: Mapping[str, float]) -> float:
+        """What decides which checkpoint is the best, by such scores: lower is better."""
         ...
 
 
@@ -74,6 +78,8 @@ class Trainer:
         self._stop = False
         recipe, total = player.recipe, player.total
         self._snapshots = [math.ceil(total * i / recipe.snapshots) for i in range(1, recipe.snapshots + 1)]
+        every = recipe.eval_every
+        self._scorings = [*range(every, total, every), total] if every else self._snapshots
 
     def seconds(self) -> tuple[float, float]:
         """Wall and processor seconds so far, over all sessions."""
@@ -124,9 +130,9 @@ class Trainer:
             before = player.images
             self._round()
             rounds += 1
-            snapshot = bisect_right(self._snapshots, player.images) > bisect_right(self._snapshots, before)
+            snapshot, scoring = (_passed(marks, before, player.images) for marks in (self._snapshots, self._scorings))
             wanted = next_save is not None and player.images >= next_save
-            if not (snapshot or wanted) and rounds < look_every:
+            if not (snapshot or scoring or wanted) and rounds < look_every:
                 continue
             # Only here is the device waited for, and only here do ranks agree on what the clocks say.
             if not self._look():
@@ -141,11 +147,11 @@ class Trainer:
             look_every = max(1, int(distributed.share(ahead, player.device)))
             last_look, last_images, rounds = now, player.images, 0
             stop = distributed.agree(self._stop, player.device)
-            if snapshot and self._snapshot():
+            if (snapshot or scoring) and self._show(snapshot, scoring):
                 self.save()
                 return "converged"
             timely = distributed.agree(now - last_save > CHECKPOINT_SECONDS, player.device)
-            if stop or snapshot or wanted or timely or player.images >= player.total:
+            if stop or snapshot or scoring or wanted or timely or player.images >= player.total:
                 self.save()
                 last_save = time.perf_counter()
                 next_save = player.images + every if every else None
@@ -172,23 +178,24 @@ class Trainer:
 
     # --- snapshots ---------------------------------------------------------------------------------
 
-    def _snapshot(self) -> bool:
-        """Show a snapshot, score it, and tell whether the training has converged."""
+    def _show(self, snapshot: bool, scoring: bool) -> bool:
+        """Show a snapshot, score the samples, and tell whether the training has converged."""
         player, patience = self.player, self.player.recipe.patience
         converged = False
         if self.first:
             try:
                 sampler = player.sampler()
-                self.tell("snapshot", player.images, sampler)
-                scores = self.scores(sampler) if self.scores else {}
+                if snapshot:
+                    self.tell("snapshot", player.images, sampler)
+                scores = self.scores(sampler) if self.scores and scoring else {}
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
                 self.scores, scores = None, {}
                 self.tell("warning", player.images, "out of memory at a snapshot: no scores from here on")
-            if scores:
+            if scores and self.scores:
                 self.tell("score", player.images, scores)
-                value = next(iter(scores.values()))
+                value = self.scores.cost(scores)
                 if math.isfinite(value) and (self.best is None or value < self.best[0]):
                     self.best = (value, player.images)
                 if patience is not None and self.best is not None and player.images < player.total:
@@ -279,3 +286,8 @@ class _Signals:
             raise KeyboardInterrupt
         self.heard = time.monotonic()
         self.trainer.interrupt()
+
+
+def _passed(marks: Sequence[int], before: int, now: int) -> bool:
+    """Whether the clock has passed one of these marks."""
+    return bisect_right(marks, now) > bisect_right(marks, before)

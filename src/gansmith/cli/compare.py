@@ -1,0 +1,81 @@
+"""`gansmith compare`: runs side by side, on the terminal and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gansmith.cli.flags import Parser, add_device_flag
+from gansmith.cli.terminal import table
+from gansmith.errors import DONE, Refused
+from gansmith.page import figure, rough
+from gansmith.score_table import number
+
+BETTER = {"lower": "lower", "higher": "higher", "real": "as real data"}
+
+if TYPE_CHECKING:
+    from gansmith.contenders import Comparison
+    from gansmith.ranking import Row
+
+EXAMPLES = """\
+  gansmith compare runs/first runs/second                     scores here, and compare.html
+  gansmith compare runs/* --only fd-digits,recall-digits      these scores alone
+  gansmith compare runs/a runs/b --out a-and-b.html --force   write over an earlier page"""
+
+
+def parser() -> Parser:
+    """The command's flags."""
+    flags = Parser("compare", "Put runs side by side; scores whose cards differ are refused.", EXAMPLES)
+    flags.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, two or more")
+    flags.add_argument("--only", metavar="S,S", help="compare these scores alone, so that others may be unlike")
+    flags.add_argument("--out", default="compare.html", metavar="FILE", help="the page (compare.html)")
+    flags.add_argument("--force", action="store_true", help="write over --out")
+    add_device_flag(flags)
+    return flags
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command."""
+    args = parser().read(argv)
+    out = _destination(args.out, args.force)
+    only = [name.strip() for name in args.only.split(",") if name.strip()] if args.only else None
+
+    from gansmith.comparison import compare
+
+    found = compare(args.runs, out, only=only, device=args.device)
+    print("\n".join(lines(found)))
+    print(f"\n{out}: the same with curves, samples of the same seeds, cards, and what the recipes differ in")
+    return DONE
+
+
+def lines(found: Comparison) -> list[str]:
+    """The scores as a table, a column each run."""
+    names = [each.name for each in found.runs]
+    rows = []
+    for row in found.rows:
+        real = "" if row.real is None else figure(row.real)
+        rows.append((row.name, *_cells(row), real, _best(row, names), BETTER.get(row.better, row.better)))
+    return table(("score", *names, "real data", "best", "better"), rows).splitlines()
+
+
+def _cells(row: Row) -> list[str]:
+    told = []
+    for score in row.cells:
+        spread = "" if score is None or score.spread is None else f" ± {rough(score.spread)}"
+        told.append("-" if score is None else f"{number(score.value)}{spread}")
+    return told
+
+
+def _best(row: Row, names: Sequence[str]) -> str:
+    first, why = row.best()
+    return why if first is None else names[first]
+
+
+def _destination(text: str, force: bool) -> Path:
+    path = Path(text)
+    if path.suffix != ".html":
+        raise Refused(f"--out {path}: a page is written as .html")
+    if path.exists() and not force:
+        raise Refused(f"{path}: exists already", "Give another --out, or --force to write over it.")
+    return path
