@@ -191,6 +191,9 @@ def test_metrics_by_names_and_what_is_wrong_with_them():
         Scorer(train, test, metrics=["cs-pixels"])
     with pytest.raises(Refused, match="latent space"):
         Scorer(train, test, metrics=["ppl"]).score(lambda n, seed: pictures(n, seed=2).array)
+    wide = Dataset("wide", "image", (1, 13, 13), 900, array=np.zeros((900, 1, 13, 13), np.uint8))
+    with pytest.raises(Refused, match="needs 507 samples, and there are 505"):  # three for each of 169 dimensions
+        Scorer(wide, metrics=["fd-infinity"], n=505)
     with pytest.raises(Refused, match="needs 6 samples, and there are 5"):
         Scorer(train, test, metrics=["prdc"], n=5)
 

@@ -79,6 +79,6 @@ MEASURES = (
     ),
     Measure(
         "fd-infinity", _extrapolated, "Fréchet distance, extrapolated to infinitely many samples",
-        least=500, settings={"sizes": SIZES, "fit": "line against 1/N, least squares"}, slow=True,
+        least=500, rows_a_dimension=3, settings={"sizes": SIZES, "fit": "line against 1/N, least squares"}, slow=True,
     ),
 )  # fmt: skip

@@ -266,7 +266,7 @@ def _trace_of_root(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 def _by_variance(one: torch.Tensor, other: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The same covariances with the dimensions of most variance first, if unlike: small eigenvalues are then exact."""
     variances = one.diagonal() * other.diagonal()
-    if float(variances.min()) > 1e-4 * float(variances.max()):
+    if float(variances.min()) > 1e-8 * float(variances.max()):
         return one, other
     order = variances.argsort(descending=True)
     return one[order][:, order], other[order][:, order]

@@ -109,6 +109,7 @@ class Measure:
         better: `lower`, `higher`, or `real`: the nearer to what real examples score, the better.
         needs: what it looks at on either side.
         least: examples on the smaller side that it needs.
+        rows_a_dimension: samples that it needs for each dimension of a feature vector.
         draws: sets of real examples over which its value for real examples is averaged.
         settings: constants that decide the number (k, subsets), for its card.
         version: raised whenever the same materials would give another number.
@@ -123,6 +124,7 @@ class Measure:
     better: Literal["lower", "higher", "real"] = "lower"
     needs: frozenset[Need] = frozenset({"features"})
     least: int = 2
+    rows_a_dimension: int = 0
     draws: int = 1
     settings: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
@@ -196,6 +198,11 @@ def _of_file(text: str) -> Measure:
     return replace(found, settings={**found.settings, "file_sha256": hashlib.sha256(file.read_bytes()).hexdigest()})
 
 
+def needed(measure: Measure, dims: int) -> int:
+    """Examples on the smaller side that a measure needs, in features of so many dimensions."""
+    return max(measure.least, measure.rows_a_dimension * dims)
+
+
 def title(measure: Measure, part: str, extractor: str, tag: str) -> str:
     """Name a number: `fd-mnist`, `precision-mnist`, `fid`.
 
@@ -245,9 +252,9 @@ def check(measure: Measure, materials: Materials, name: str) -> None:
             modes, or no generator to walk in.
     """
     real, fake = materials.real, materials.fake
-    least = min(len(real.features), len(fake.features))
-    if least < measure.least:
-        raise Refused(f"{name}: needs {measure.least:,} samples on either side, and there are {least:,}")
+    least, wanted_count = min(len(real.features), len(fake.features)), needed(measure, real.features.shape[1])
+    if least < wanted_count:
+        raise Refused(f"{name}: needs {wanted_count:,} samples on either side, and there are {least:,}")
     for whose, rows in (("the reference's features", real.features), ("the samples' features", fake.features)):
         if not np.isfinite(rows).all():
             raise Refused(f"{name}: {whose} are not finite (NaN or infinity)")

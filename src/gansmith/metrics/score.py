@@ -25,6 +25,7 @@ from gansmith.metrics.measure import (
     Walk,
     check,
     looks_at_features,
+    needed,
     needs_of,
     title,
     wanted,
@@ -139,8 +140,9 @@ class Scorer:
         for kind, measures in by_kind.items():
             if metrics is None:
                 measures = [m for m in measures if m.least <= min(self.n, len(self._rows))] or measures[:1]
-            self._check_counts(measures)
+            self._check_counts(measures, 0)
             chosen = choice.make(kind, train, test, how)
+            self._check_counts(measures, chosen.extractor.dims)
             if metrics is None:
                 chosen = chosen._replace(reason=f"{chosen.reason}, {why}" if kind == "domain" else why)
             self._passes.append(self._prepare(kind, chosen, measures, cache))
@@ -234,12 +236,12 @@ class Scorer:
                 others = some(train, train.count, seed, shuffled=True)
         self._others = others
 
-    def _check_counts(self, measures: Sequence[Measure]) -> None:
+    def _check_counts(self, measures: Sequence[Measure], dims: int) -> None:
         """Refuse too few samples before any work is done."""
         for measure in measures:
             for count, whose in ((self.n, "samples"), (len(self._rows), "reference examples")):
-                if count < measure.least:
-                    raise Refused(f"{measure.name}: needs {measure.least:,} {whose}, and there are {count:,}")
+                if count < (wants := needed(measure, dims)):
+                    raise Refused(f"{measure.name}: needs {wants:,} {whose}, and there are {count:,}")
 
     def _prepare(self, kind: str, chosen: Chosen, measures: list[Measure], cache: bool) -> _Pass:
         one = _Pass(kind, chosen, measures, Side(np.zeros((0, chosen.extractor.dims), np.float32)), {}, {})
