@@ -69,7 +69,7 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
 
 def _networks(side: int, channels: int) -> tuple[dict[str, Any], dict[str, Any], str]:
     """The two networks for images whose shorter side has so many pixels, and why these."""
-    r3gan = {"network": "r3gan", "blocks": 1, "basis": "linear", "squash": True}
+    r3gan = {"network": "r3gan", "blocks": 1, "basis": "linear"}
     if side <= 40:
         patch = 1 if side < 6 else 2 if side <= 16 else 4
         grid = {"network": "patches", "width": 64, "patch": patch}
@@ -78,16 +78,25 @@ def _networks(side: int, channels: int) -> tuple[dict[str, Any], dict[str, Any],
         if channels == 1 or patch == 1:
             return {**grid, "blocks": 1, "hidden": 256}, discriminator, why
         # Of one channel a patch is 16 numbers, which 64 channels write well; of three it is 48.
-        two = {"widths": [96, 48], "expansion": 1, "cardinality": 1, "patch": patch // 2}
+        two = {"widths": [96, 48], "expansion": 1, "cardinality": 1, "patch": patch // 2, "squash": True}
         return {**r3gan, **two}, discriminator, f"{why}; the generator ends at twice that resolution, for colours"
     patch = 2 if side < 128 else 4
     stages = max(int(math.log2(side / patch / 4)), 0)
     widths = [max(256 >> max(i - 1, 0), 64) for i in range(stages + 1)]
-    common = {"widths": widths, "expansion": 2, "cardinality": 4, "patch": patch}
+    both = {**r3gan, "widths": widths, "expansion": 2, "cardinality": 4, "patch": patch}
     why = f"{side} pixels a side: {stages + 1} sizes of {widths} channels on patches of {patch}x{patch}"
-    generator, discriminator = {**r3gan, **common}, {**r3gan, **common}
-    del discriminator["squash"]
-    return generator, discriminator, why
+    return {**both, "squash": True}, both, why
+
+
+def _lazily(grey: bool, small: bool, labelled: bool) -> tuple[int, str]:
+    """In how many discriminator steps penalties are taken once, and why.
+
+    On grey images, labelled or not, lazy penalties cost little quality and buy half as many images again. On
+    colours they were worse, and where no labels name many modes (Stacked MNIST) they are known to lose some.
+    """
+    if small and grey:
+        return 4, "grey images"
+    return (2, "labels name the modes") if labelled else (1, "no labels name the modes")
 
 
 def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
@@ -98,11 +107,7 @@ def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     weight = {"start": gamma, "end": gamma / 10}
     small, grey = side <= 40, channels == 1
     rate = 2.8e-3 if small and grey else 2e-3 if small else 5e-4
-    # Lazy penalties cost little quality on grey images, labelled or not, and buy half as many images again. On
-    # colours they were worse, and where no labels name many modes (Stacked MNIST) they are known to lose some.
-    every, because = (4, "grey images") if small and grey else (2, "labels name the modes")
-    if seen.classes < 2 and not (small and grey):
-        every, because = 1, "no labels name the modes"
+    every, because = _lazily(grey, small, seen.classes > 1)
     fields = {
         **_common(),
         "generator": generator,

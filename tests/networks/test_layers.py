@@ -161,3 +161,23 @@ def test_a_squashed_value_in_bf16_can_still_come_back():
     assert y.tolist() == pytest.approx([-1, math.tanh(0.5), 1], abs=4e-3)
     (slope,) = torch.autograd.grad(y.sum(), x)
     assert slope.float().tolist() == pytest.approx([1 - math.tanh(v) ** 2 for v in (6, 0.5, 6)], rel=0.01)
+
+
+def test_noise_and_a_class_lie_side_by_side():
+    start, bare = layers.ClassNoise(5, 3), layers.ClassNoise(0, 3)
+    noise, labels = torch.randn(4, 6), torch.tensor([4, 0, 4, 2])
+    made = start(noise, labels)
+    assert (start.width, bare.width, made.shape) == (3, 0, (4, 9))
+    assert torch.equal(made[:, :6], noise)
+    assert torch.allclose(made[:, 6:], start.embedding.weight.T[labels])
+    assert torch.equal(bare(noise, labels), noise)
+    assert torch.equal(start(noise), noise)
+
+
+def test_a_logit_is_the_product_of_features_and_class():
+    end, bare = layers.ClassLogit(6, 5, 3, 0.5), layers.ClassLogit(6, 0, 3, 0.5)
+    x, labels = torch.randn(4, 6), torch.tensor([4, 0, 4, 2])
+    expected = torch.einsum("bi,fi,fb->b", x, end.last.weight, end.embedding.weight[:, labels])
+    assert torch.allclose(end(x, labels), expected, atol=1e-6)
+    assert torch.allclose(bare(x, labels), (x @ bare.last.weight.T)[:, 0], atol=1e-6)
+    assert sum(p.numel() for p in bare.parameters()) == 6

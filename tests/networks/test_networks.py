@@ -139,7 +139,7 @@ def test_patches_ends_in_tanh_unless_told_otherwise():
 def test_a_class_weighs_as_much_as_its_features_at_first():
     torch.manual_seed(0)
     discriminator = patches.Discriminator((1, 16, 16), 1000, features=64)
-    assert discriminator.embedding.weight.std().item() == pytest.approx(1 / 8, rel=0.05)
+    assert discriminator.end.embedding.weight.std().item() == pytest.approx(1 / 8, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ NEEDED = (
 )  # fmt: skip
 EXTRAS = {
     "hub": ("Hugging Face datasets and models", ("datasets", "pyarrow", "huggingface_hub")),
+    "fid": ("FID, KID and the Inception Score", ("torch_fidelity",)),
+    "dinov2": ("scores in DINOv2's features", ("transformers",)),
     "video": ("films as .mp4", ("imageio_ffmpeg",)),
 }
 """Optional extra: what it brings, and its modules."""
@@ -138,7 +140,17 @@ def extras() -> list[tuple[str, str]]:
         missing = [name for name in modules if importlib.util.find_spec(name) is None]
         state = f"missing ({', '.join(missing)}): pip install 'gansmith[{extra}]'" if missing else "present"
         rows.append((extra, f"{state}  ({what})"))
-    return rows
+    return [*rows, ("weights", _inception())]
+
+
+def _inception() -> str:
+    """Whether Inception's published weights are here; unchecked, since that takes a second."""
+    try:
+        from gansmith.metrics import inception
+    except ImportError:  # without torch
+        return "unknown, without torch"
+    file = inception.found()
+    return f"Inception's: {file or 'missing; `gansmith eval RUN --metrics fid` says where to get them'}"
 
 
 def disk() -> list[tuple[str, str]]:

@@ -180,3 +180,52 @@ def one_hot(labels: torch.Tensor, classes: int, like: torch.Tensor) -> torch.Ten
     """Labels [B] as [B, classes], in the type of `like`."""
     # F.one_hot looks at the largest label, for which a device is waited for and a trace gives up.
     return like.new_zeros(len(labels), classes).scatter_(1, labels.unsqueeze(1), 1.0)
+
+
+class ClassNoise(nn.Module):
+    """Noise, and beside it the embedding of a class.
+
+    Args:
+        classes: number of classes; 0 leaves the noise as it is.
+        width: dimensions of an embedding.
+
+    Attributes:
+        width: what is added to the noise's dimensions.
+    """
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.classes, self.width = classes, width if classes else 0
+        self.embedding = scaled(nn.Linear(classes, width, bias=False)) if classes else None
+
+    def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, noise], int64 [B] → [B, noise + width]."""
+        if labels is None or self.embedding is None:
+            return noise
+        return torch.cat([noise, self.embedding(one_hot(labels, self.classes, noise))], 1)
+
+
+class ClassLogit(nn.Module):
+    """Features → logit; with classes, their product with the embedding of a class.
+
+    Miyato and Koyama, 2018, Equation 3 (arXiv:1802.05637), without the part that no class decides.
+
+    Args:
+        inputs: length of a feature vector.
+        classes: number of classes; 0 is one linear layer.
+        width: dimensions in which features and classes are compared.
+        gain: of the embedding's weights at the start.
+    """
+
+    def __init__(self, inputs: int, classes: int, width: int, gain: float) -> None:
+        super().__init__()
+        self.classes = classes
+        self.last = scaled(nn.Linear(inputs, width if classes else 1, bias=False))
+        self.embedding = scaled(nn.Linear(classes, width, bias=False), gain) if classes else None
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, inputs], int64 [B] → logits [B]."""
+        x = self.last(x)
+        if labels is None or self.embedding is None:
+            return x.squeeze(1)
+        return (x * self.embedding(one_hot(labels, self.classes, x))).sum(1)

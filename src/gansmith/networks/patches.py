@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansmith.networks.convolution import Conv2d
-from gansmith.networks.layers import GAIN, SLOPE, one_hot, pad_to, scaled, squashed
+from gansmith.networks.layers import GAIN, SLOPE, ClassLogit, ClassNoise, pad_to, scaled, squashed
 
 
 class Block(nn.Module):
@@ -72,21 +72,17 @@ class Generator(nn.Module):
         squash: bool = True,
     ) -> None:
         super().__init__()
-        self.shape, self.classes, self.patch, self.squash = tuple(shape), classes, patch, squash
+        self.shape, self.patch, self.squash = tuple(shape), patch, squash
         self.grid = _grid(shape, patch)
-        if classes:
-            self.embedding = scaled(nn.Linear(classes, embedding, bias=False))
-            noise += embedding
-        self.hidden = scaled(nn.Linear(noise, hidden), GAIN)
+        self.start = ClassNoise(classes, embedding)
+        self.hidden = scaled(nn.Linear(noise + self.start.width, hidden), GAIN)
         self.first = scaled(nn.Linear(hidden, width * math.prod(self.grid)))
         self.blocks = nn.Sequential(*[Block(width) for _ in range(blocks)])
         self.last = scaled(Conv2d(width, shape[0] * patch**2, 1))
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, noise], int64 [B] → [B, C, H, W]."""
-        if labels is not None and self.classes:
-            noise = torch.cat([noise, self.embedding(one_hot(labels, self.classes, noise))], 1)
-        x = self.first(F.leaky_relu(self.hidden(noise), SLOPE))
+        x = self.first(F.leaky_relu(self.hidden(self.start(noise, labels)), SLOPE))
         x = self.blocks(x.view(len(noise), *self.grid, -1).permute(0, 3, 1, 2))
         x = F.pixel_shuffle(self.last(F.leaky_relu(x, SLOPE)), self.patch)[:, :, : self.shape[1], : self.shape[2]]
         return squashed(x) if self.squash else x
@@ -94,9 +90,6 @@ class Generator(nn.Module):
 
 class Discriminator(nn.Module):
     """Patches → grid → residual blocks → logit.
-
-    With classes, the logit is the product of the features and a class's embedding (Miyato and Koyama, 2018,
-    arXiv:1802.05637, without the unconditional part).
 
     Args:
         shape: (C, H, W).
@@ -117,20 +110,15 @@ class Discriminator(nn.Module):
         features: int = 64,
     ) -> None:
         super().__init__()
-        self.classes, self.patch = classes, patch
+        self.patch = patch
         grid = _grid(shape, patch)
         self.padded = (grid[0] * patch, grid[1] * patch)
         self.first = scaled(Conv2d(shape[0] * patch**2, width, 1))
         self.blocks = nn.Sequential(*[Block(width) for _ in range(blocks)])
-        self.last = scaled(nn.Linear(width * math.prod(grid), features if classes else 1, bias=False))
-        if classes:
-            self.embedding = scaled(nn.Linear(classes, features, bias=False), math.sqrt(classes / features))
+        self.end = ClassLogit(width * math.prod(grid), classes, features, math.sqrt(classes / features))
 
     def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, C, H, W], int64 [B] → logits [B]."""
         x = F.pixel_unshuffle(pad_to(data, *self.padded), self.patch)
         x = F.leaky_relu(self.blocks(self.first(x)), SLOPE)
-        x = self.last(x.permute(0, 2, 3, 1).flatten(1))
-        if labels is not None and self.classes:
-            return (x * self.embedding(one_hot(labels, self.classes, x))).sum(1)
-        return x.squeeze(1)
+        return self.end(x.permute(0, 2, 3, 1).flatten(1), labels)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansmith.networks.convolution import Conv2d, downsample, upsample
-from gansmith.networks.layers import GAIN, SLOPE, one_hot, pad_to, scaled, squashed, stages
+from gansmith.networks.layers import GAIN, SLOPE, ClassLogit, ClassNoise, pad_to, scaled, squashed, stages
 
 
 class Block(nn.Module):
@@ -123,16 +123,14 @@ class Generator(nn.Module):
         squash: bool = False,
     ) -> None:
         super().__init__()
-        self.shape, self.classes, self.patch, self.squash = tuple(shape), classes, patch, squash
+        self.shape, self.patch, self.squash = tuple(shape), patch, squash
         widths = _paper_widths(shape, patch) if widths is None else widths
         number, self.base = _layout(shape, widths, patch)
         counts, groups = _each(blocks, widths), _groups(cardinality, widths)
-        if classes:
-            self.embedding = scaled(nn.Linear(classes, embedding, bias=False))
-            noise += embedding
+        self.start = ClassNoise(classes, embedding)
         self.product = _basis_kind(basis)
         area = 1 if self.product else self.base[0] * self.base[1]
-        self.first = scaled(nn.Linear(noise, widths[0] * area, bias=False))
+        self.first = scaled(nn.Linear(noise + self.start.width, widths[0] * area, bias=False))
         if self.product:
             self.pattern = nn.Parameter(torch.randn(widths[0], *self.base))
         layers: list[nn.Module] = []
@@ -147,9 +145,7 @@ class Generator(nn.Module):
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, noise], int64 [B] → [B, C, H, W]."""
-        if labels is not None and self.classes:
-            noise = torch.cat([noise, self.embedding(one_hot(labels, self.classes, noise))], 1)
-        x = self.first(noise)
+        x = self.first(self.start(noise, labels))
         if self.product:
             x = self.pattern * x.view(len(noise), -1, 1, 1)
         else:
@@ -188,7 +184,7 @@ class Discriminator(nn.Module):
         basis: str = "product",
     ) -> None:
         super().__init__()
-        self.classes, self.patch = classes, patch
+        self.patch = patch
         widths = _paper_widths(shape, patch) if widths is None else widths
         number, base = _layout(shape, widths, patch)
         self.padded = ((base[0] << number) * patch, (base[1] << number) * patch)
@@ -207,9 +203,7 @@ class Discriminator(nn.Module):
         if self.product:
             self.pattern = nn.Parameter(torch.randn(widths[0], *base) / math.sqrt(base[0] * base[1]))
         area = 1 if self.product else base[0] * base[1]
-        self.last = scaled(nn.Linear(widths[0] * area, features if classes else 1, bias=False))
-        if classes:
-            self.embedding = scaled(nn.Linear(classes, features, bias=False), 1 / math.sqrt(features))
+        self.end = ClassLogit(widths[0] * area, classes, features, 1 / math.sqrt(features))
 
     def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, C, H, W], int64 [B] → logits [B]."""
@@ -217,10 +211,7 @@ class Discriminator(nn.Module):
         x = F.pixel_unshuffle(x, self.patch) if self.patch > 1 else x
         x = self.layers(self.first(x))
         x = (x * self.pattern).sum((2, 3)) if self.product else x.permute(0, 2, 3, 1)
-        x = self.last(x.flatten(1))
-        if labels is not None and self.classes:
-            return (x * self.embedding(one_hot(labels, self.classes, x))).sum(1)
-        return x.squeeze(1)
+        return self.end(x.flatten(1), labels)
 
 
 def _basis_kind(basis: str) -> bool:
