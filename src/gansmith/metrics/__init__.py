@@ -4,6 +4,7 @@ from gansmith.metrics.classifier import classifier_score
 from gansmith.metrics.dinov2 import Dinov2Extractor
 from gansmith.metrics.domain import DomainExtractor, fit_domain
 from gansmith.metrics.extractor import Extractor
+from gansmith.metrics.fd import frechet_error
 from gansmith.metrics.frechet import (
     Extrapolated,
     Gaussian,
@@ -12,13 +13,18 @@ from gansmith.metrics.frechet import (
     frechet_distance,
     frechet_extrapolated,
     frechet_of,
+    moments_of,
 )
 from gansmith.metrics.inception import InceptionExtractor
 from gansmith.metrics.kernel import Spread, kernel_distance, squared_mmd
+from gansmith.metrics.measure import Materials, Measure, Side, Value, measures
 from gansmith.metrics.modes import Coverage, Shares, mode_coverage, mode_shares
 from gansmith.metrics.neighbours import Neighbours, precision_recall_density_coverage
+from gansmith.metrics.path import perceptual_path_length
 from gansmith.metrics.pixels import PixelExtractor
-from gansmith.metrics.score import Scorer
+from gansmith.metrics.points import PointExtractor
+from gansmith.metrics.rows import Rows
+from gansmith.metrics.score import Drawn, Scorer
 from gansmith.metrics.similarity import Diversity, ms_ssim, ms_ssim_diversity, ssim
 from gansmith.metrics.twosample import TwoSample, two_sample_test
 from gansmith.metrics.vendi import vendi_score
@@ -29,29 +35,40 @@ __all__ = [
     "Dinov2Extractor",
     "Diversity",
     "DomainExtractor",
+    "Drawn",
     "Extractor",
     "Extrapolated",
     "Gaussian",
     "InceptionExtractor",
+    "Materials",
+    "Measure",
     "Moments",
     "Neighbours",
     "PixelExtractor",
+    "PointExtractor",
+    "Rows",
     "Scorer",
     "Shares",
+    "Side",
     "Spread",
     "TwoSample",
+    "Value",
     "classifier_score",
     "fit_domain",
     "floor",
     "frechet_distance",
+    "frechet_error",
     "frechet_extrapolated",
     "frechet_of",
     "kernel_distance",
+    "measures",
     "mind",
     "mode_coverage",
     "mode_shares",
+    "moments_of",
     "ms_ssim",
     "ms_ssim_diversity",
+    "perceptual_path_length",
     "precision_recall_density_coverage",
     "sliced_wasserstein",
     "squared_mmd",
