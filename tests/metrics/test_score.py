@@ -163,6 +163,8 @@ def test_one_pass_of_features_serves_all_metrics(monkeypatch):
         "fd-toy", "precision-toy", "recall-toy", "density-toy", "coverage-toy", "cs-toy", "accuracy-toy", "vendi-toy",
         "cas", "fd-pixels",
     ]  # fmt: skip
+    of_reference = scorer.extractor.logits(test.array).argmax(1) == test.labels
+    assert named["accuracy-toy"].floor == pytest.approx(of_reference.mean())
     logits = scorer.extractor.logits(fakes.array)
     assert named["accuracy-toy"].value == pytest.approx((logits.argmax(1) == fakes.labels).mean())
     assert named["fd-toy"].card["extractor"] == "domain"
@@ -171,6 +173,15 @@ def test_one_pass_of_features_serves_all_metrics(monkeypatch):
     assert 0.5 < named["precision-toy"].floor <= 1  # what real examples score
     for each in scores:
         assert json.loads(json.dumps(each.record(), allow_nan=False)) == each.record()
+
+
+def test_what_looks_at_samples_alone_has_the_references_value_without_a_test_split():
+    train = pictures(1200)
+    scorer = Scorer(train, metrics=["vendi", "prdc"], n=300)
+    assert scorer.cards["vendi-toy"]["floor_is"] == "measured: 300 reference examples"
+    again = scorer.evaluate(lambda n, seed: train.array[:n])
+    assert again[0].value == pytest.approx(again[0].floor)
+    assert again[1].floor is None
 
 
 def test_metrics_by_names_and_what_is_wrong_with_them():

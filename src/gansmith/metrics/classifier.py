@@ -63,10 +63,10 @@ def _accuracy(materials: Materials) -> dict[str, Value]:
 MEASURES = (
     Measure(
         "cs", _score, "classifier score: sure and varied verdicts (on Inception, the Inception Score)", "real",
-        frozenset({"logits"}), least=SPLITS, settings={"splits": SPLITS}, leaning="higher",
+        frozenset({"logits"}), least=SPLITS, settings={"splits": SPLITS}, leaning="higher", alone=True,
     ),
     Measure(
         "accuracy", _accuracy, "share of samples that the classifier names by the label that was asked for", "higher",
-        frozenset({"logits", "labels"}), least=1,
+        frozenset({"logits", "labels"}), least=1, alone=True,
     ),
 )  # fmt: skip

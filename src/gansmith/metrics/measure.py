@@ -60,6 +60,14 @@ class Side:
     labels: NDArray[np.int64] | None = None
     images: NDArray[np.uint8] | None = None
 
+    def first(self, n: int) -> Side:
+        """Its first n examples, or all where there are fewer."""
+        if n >= len(self.features):
+            return self
+        logits = None if self.logits is None else self.logits[:n]
+        labels = None if self.labels is None else self.labels[:n]
+        return Side(self.features[:n], logits, labels, None if self.images is None else self.images[:n])
+
     @cached_property
     def moments(self) -> Gaussian:
         """Mean and covariance of the features, float64."""
@@ -111,6 +119,7 @@ class Measure:
         least: examples on the smaller side that it needs.
         rows_a_dimension: samples that it needs for each dimension of a feature vector.
         draws: sets of real examples over which its value for real examples is averaged.
+        alone: looks at samples alone; its value for real examples is then that of the reference itself.
         settings: constants that decide the number (k, subsets), for its card.
         version: raised whenever the same materials would give another number.
         leaning: what is better where it should be as of real examples, and there are none to tell.
@@ -126,6 +135,7 @@ class Measure:
     least: int = 2
     rows_a_dimension: int = 0
     draws: int = 1
+    alone: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
     leaning: Literal["lower", "higher"] = "lower"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -247,9 +248,7 @@ class Scorer:
         one = _Pass(kind, chosen, measures, Side(np.zeros((0, chosen.extractor.dims), np.float32)), {}, {})
         one.real = self._real_side(one, cache)
         draws = self._draws_of_reals(kind)
-        asked = [m for m in measures if "path" not in m.needs]
-        if draws:
-            self._values_of_reals(one, asked, draws, cache)
+        self._values_of_reals(one, [m for m in measures if "path" not in m.needs], draws, cache)
         for measure in measures:
             if measure.name == "fd" and measure.name not in one.values:
                 m = len(one.real.features)
@@ -290,27 +289,26 @@ class Scorer:
     def _values_of_reals(self, one: _Pass, measures: Sequence[Measure], draws: int, cache: bool) -> None:
         """What real examples score: a mean over draws that share no example, since one is uncertain by a tenth."""
         kept = cache and bool(self._train.fingerprint and self._reference.fingerprint)
-        size, sides = min(self.n, len(self._others)), dict[int, Side]()
+        size = min(self.n, len(self._others))
+        side = functools.cache(lambda i: self._others_side(one, self._others[i * size : (i + 1) * size]))
         for measure in measures:
-            number = min(draws, measure.draws)
+            number = 1 if measure.alone else min(draws, measure.draws)
+            labelled = self._reference if measure.alone else self._train
+            if not number or ("labels" in measure.needs and labelled.labels is None):
+                continue
             key = self._key(one, "values", self.n, number, measure.name, measure.version, dict(measure.settings))
             file = stored.file_of("values", key) if kept else None
             held = stored.read(file)
             if held is None:
-                found: list[Mapping[str, Value]] = []
-                for i in range(number):
-                    if i not in sides:
-                        sides[i] = self._others_side(one, self._others[i * size : (i + 1) * size])
-                    if "labels" in measure.needs and sides[i].labels is None:
-                        break
-                    found.append(self._measured(one, measure, sides[i], None))
-                if not found:
-                    continue
+                sides = [one.real.first(self.n)] if measure.alone else [side(i) for i in range(number)]
+                found = [self._measured(one, measure, each, None) for each in sides]
                 held = ({}, {part: float(np.mean([f[part].value for f in found])) for part in found[0]})
                 stored.write(file, {}, held[1])
-            mean = f"the mean of {number} x " if number > 1 else ""
             one.values[measure.name] = {part: float(value) for part, value in held[1].items()}
-            one.values_are[measure.name] = f"measured: {mean}{size} training examples against the reference"
+            mean = f"the mean of {number} x " if number > 1 else ""
+            told = f"{mean}{size} training examples against the reference"
+            told = f"{min(self.n, len(self._rows))} reference examples" if measure.alone else told
+            one.values_are[measure.name] = f"measured: {told}"
 
     def _others_side(self, one: _Pass, rows: NDArray[np.int64]) -> Side:
         train, rows = self._train, np.sort(rows)

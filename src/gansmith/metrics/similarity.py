@@ -167,6 +167,6 @@ def _diversity(materials: Materials) -> dict[str, Value]:
 MEASURES = (
     Measure(
         "ms-ssim", _diversity, "likeness of pairs within a class (lower is more diverse)", "real",
-        frozenset({"images"}), least=20, settings={"pairs a class": 100}, bare=True,
+        frozenset({"images"}), least=20, settings={"pairs a class": 100}, bare=True, alone=True,
     ),
 )  # fmt: skip

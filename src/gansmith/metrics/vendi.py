@@ -45,6 +45,6 @@ def _measured(materials: Materials) -> dict[str, Value]:
 MEASURES = (
     Measure(
         "vendi", _measured, "Vendi score: how many unlike samples there are, effectively", "real", least=20,
-        settings={"kernel": "cosine"}, leaning="higher",
+        settings={"kernel": "cosine"}, leaning="higher", alone=True,
     ),
 )  # fmt: skip
