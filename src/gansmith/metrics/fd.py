@@ -7,7 +7,16 @@ from collections.abc import Mapping
 import torch
 
 from gansmith.errors import Refused
-from gansmith.metrics.frechet import ROWS, Features, Gaussian, as_features, frechet_extrapolated, frechet_of, moments_of
+from gansmith.metrics.frechet import (
+    ROWS,
+    Features,
+    Gaussian,
+    as_features,
+    frechet_against,
+    frechet_extrapolated,
+    frechet_of,
+    moments_of,
+)
 from gansmith.metrics.measure import Materials, Measure, Value
 
 SIZES = 15
@@ -60,8 +69,10 @@ def _root(cov: torch.Tensor) -> torch.Tensor:
 
 def _distance(materials: Materials) -> Mapping[str, Value]:
     fake, real = materials.fake, materials.real
-    value = frechet_of(fake.moments, real.moments)
     n, d = fake.features.shape
+    if n <= d:
+        return {"": Value(frechet_against(fake.features, real.moments))}
+    value = frechet_of(fake.moments, real.moments)
     if n < ROWS_A_DIMENSION * d:
         return {"": Value(value)}
     return {"": Value(value, frechet_error(fake.features, real.moments), "standard error, the reference fixed")}
