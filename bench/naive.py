@@ -45,6 +45,10 @@ def _contiguous(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[to
     return tuple(x.contiguous() for x in inputs)
 
 
+OF_STOCK = (r3gan.Block, layers.ClassNoise, layers.ClassLogit)
+"""Layers of gansmith's that are nothing but the layers in them."""
+
+
 def stock(network: nn.Module) -> nn.Module:
     """Put torch's stock layers in the place of gansmith's, in place, with the same weights.
 
@@ -65,7 +69,7 @@ def stock(network: nn.Module) -> nn.Module:
             setattr(network, name, nn.Tanh())
         elif kind is r3gan.Resample:
             setattr(network, name, StockResample(child.up))
-        elif kind.__module__.startswith("gansmith.") and kind is not r3gan.Block:
+        elif kind.__module__.startswith("gansmith.") and kind not in OF_STOCK:
             raise TypeError(f"{kind.__module__}.{kind.__name__}: no stock layer is known for it")
         else:
             stock(child)

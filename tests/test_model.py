@@ -44,6 +44,9 @@ class Scores:
     def __call__(self, sampler):
         return {"fd": self.values.pop(0)}
 
+    def cost(self, scores):
+        return scores["fd"]
+
 
 @pytest.mark.parametrize("route", ["highest", "medium"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
@@ -62,7 +65,7 @@ def test_a_loaded_model_draws_what_the_last_snapshot_drew(tmp_path, monkeypatch,
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_Scoring", lambda *_: Scores(9, 2, 5, 4))
+    monkeypatch.setattr(training, "Scoring", lambda *_, **__: Scores(9, 2, 5, 4))
     keeps = Keeps()
     made = gansmith.train(recipe_of("dcgan", score=True), pictures(), tmp_path / "run", listeners=[keeps])
     return made, keeps

@@ -49,7 +49,7 @@ def reference_logits(w: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tenso
         if down:
             x = F.conv2d(F.pad(x, (1, 1, 1, 1)), taps.expand(x.shape[1], 1, 4, 4), stride=2, groups=x.shape[1])
             x = F.conv2d(x, w["layers.2.weight"])
-    return (x * w["pattern"]).sum((2, 3)) @ w["last.weight"][0]
+    return (x * w["pattern"]).sum((2, 3)) @ w["end.last.weight"][0]
 
 
 def reference(
