@@ -1,6 +1,6 @@
 import pytest
 
-from gansmith.cli.flags import data_fields
+from gansmith.cli.flags import data_fields, new_file
 from gansmith.cli.train import arguments, parser
 from gansmith.errors import Refused
 from gansmith.recipe import parse_overrides, validate
@@ -63,3 +63,14 @@ def test_lengths(argv, name):
 def test_short_forms_are_not_guessed():
     with pytest.raises(Refused, match="--resol: no such flag; did you mean --resolution"):
         read("--resol", "64")
+
+
+def test_a_new_file_is_no_old_one_and_has_the_right_ending(tmp_path):
+    old = tmp_path / "old.json"
+    old.write_text("")
+    assert new_file(str(tmp_path / "new.json"), ".json", "scores are", False) == tmp_path / "new.json"
+    assert new_file(str(old), ".json", "scores are", True) == old
+    with pytest.raises(Refused, match="exists already"):
+        new_file(str(old), ".json", "scores are", False)
+    with pytest.raises(Refused, match=r"scores are written as \.json"):
+        new_file("x.txt", ".json", "scores are", False)

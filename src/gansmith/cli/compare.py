@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gansmith.cli.flags import Parser, add_device_flag
+from gansmith.cli.flags import Parser, add_device_flag, new_file
 from gansmith.cli.terminal import table
-from gansmith.errors import DONE, Refused
+from gansmith.errors import DONE
 from gansmith.page import figure, rough
 from gansmith.score_table import number
 
@@ -38,7 +37,7 @@ def parser() -> Parser:
 def run(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parser().read(argv)
-    out = _destination(args.out, args.force)
+    out = new_file(args.out, ".html", "a page is", args.force)
     only = [name.strip() for name in args.only.split(",") if name.strip()] if args.only else None
 
     from gansmith.comparison import compare
@@ -70,12 +69,3 @@ def _cells(row: Row) -> list[str]:
 def _best(row: Row, names: Sequence[str]) -> str:
     first, why = row.best()
     return why if first is None else names[first]
-
-
-def _destination(text: str, force: bool) -> Path:
-    path = Path(text)
-    if path.suffix != ".html":
-        raise Refused(f"--out {path}: a page is written as .html")
-    if path.exists() and not force:
-        raise Refused(f"{path}: exists already", "Give another --out, or --force to write over it.")
-    return path

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gansmith.cli.flags import Parser, add_data_flags, add_device_flag, examples, seed
+from gansmith.cli.flags import Parser, add_data_flags, add_device_flag, examples, new_file, seed
 from gansmith.cli.terminal import table
-from gansmith.errors import DONE, Refused
+from gansmith.errors import DONE
 from gansmith.page import figure, rough
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(argv: Sequence[str]) -> int:
     if "list" in argv and "--metrics" in argv:
         return _list()
     args = parser().read(argv)
-    out = _destination(args.out, args.force)
+    out = None if args.out is None else new_file(args.out, ".json", "scores are", args.force)
     given = {"root": args.data_root, "resolution": args.resolution, "channels": args.channels, "fit": args.fit}
     given |= {"background": args.background, "skip_bad": args.skip_bad, "limit": args.limit, "split": args.split}
     weights = {"inception": args.inception, "dinov2": args.dinov2}
@@ -97,17 +97,6 @@ def _list() -> int:
     print(table(("metric", "what it tells"), rows))
     print("\nNAME-EXTRACTOR asks for an extractor: -domain, -pixels, -inception, -dinov2 (`prdc-pixels`).")
     return DONE
-
-
-def _destination(text: str | None, force: bool) -> Path | None:
-    if text is None:
-        return None
-    path = Path(text)
-    if path.suffix != ".json":
-        raise Refused(f"--out {path}: scores are written as .json")
-    if path.exists() and not force:
-        raise Refused(f"{path}: exists already", "Give another --out, or --force to write over it.")
-    return path
 
 
 def _progress(done: int, total: int) -> None:

@@ -10,6 +10,7 @@ import argparse
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from gansmith.errors import Refused, nearest
@@ -161,6 +162,26 @@ def resolution(text: str) -> int | list[int]:
     if not sides:
         raise argparse.ArgumentTypeError(f"expected pixels such as 64, or HEIGHTxWIDTH such as 64x96, not {text!r}")
     return int(sides[1]) if sides[2] is None else [int(sides[1]), int(sides[2])]
+
+
+def new_file(text: str, ending: str, holds: str, force: bool) -> Path:
+    """Where a command's `--out` goes.
+
+    Args:
+        text: what was given.
+        ending: that the file must have.
+        holds: what is written into it, with its verb (`a page is`).
+        force: it may be written over.
+
+    Raises:
+        Refused: another ending, or a file that is there.
+    """
+    path = Path(text)
+    if path.suffix != ending:
+        raise Refused(f"--out {path}: {holds} written as {ending}")
+    if path.exists() and not force:
+        raise Refused(f"{path}: exists already", "Give another --out, or --force to write over it.")
+    return path
 
 
 # --- flags that several commands have --------------------------------------------------------------

@@ -20,13 +20,14 @@ CHUNK = 32
 
 
 class Neighbours(NamedTuple):
-    """What `precision_recall_density_coverage` found, with its k."""
+    """What `precision_recall_density_coverage` found, with its k, and the standard error of the density's mean."""
 
     precision: float
     recall: float
     density: float
     coverage: float
     k: int
+    density_error: float
 
 
 def precision_recall_density_coverage(real: Features, fake: Features, *, k: int = 5) -> Neighbours:
@@ -67,7 +68,9 @@ def precision_recall_density_coverage(real: Features, fake: Features, *, k: int 
         held[of_real] |= balls.amax(0) > 0
         inside[of_real] |= (squares < around_b[of_fake, None]).view(torch.uint8).amax(0) > 0
     precision, recall, coverage = (float(each.double().mean()) for each in (hits > 0, inside, held))
-    return Neighbours(precision, recall, int(hits.sum()) / (k * len(b)), coverage, k)
+    dense = hits.double() / k
+    error = float(dense.std()) / len(b) ** 0.5
+    return Neighbours(precision, recall, float(dense.mean()), coverage, k, error)
 
 
 def _tiles(
@@ -150,9 +153,12 @@ def _measured(materials: Materials, k: int, parts: tuple[str, ...]) -> dict[str,
     counts = {"precision": len(fake), "recall": len(real), "coverage": len(real)}
     out = {}
     for part in parts:
-        share, n = getattr(found, part), counts.get(part)
-        error = None if n is None else (share * (1 - share) / n) ** 0.5
-        out[part] = Value(share, error, "standard error of a share" if n else "")
+        value = getattr(found, part)
+        if part == "density":
+            out[part] = Value(value, found.density_error, "standard error of a mean, the neighbourhoods fixed")
+        else:
+            error = (value * (1 - value) / counts[part]) ** 0.5
+            out[part] = Value(value, error, "standard error of a share, the neighbourhoods fixed")
     return out
 
 
