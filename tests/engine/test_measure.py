@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import torch
 
@@ -115,3 +117,27 @@ def test_one_line_says_how_it_computes():
     assert line.startswith("cpu, 1 thread, fp32 (")
     assert "\n" not in line
     assert measure.peak_memory(torch.device("cpu")) > 50 * 2**20
+
+
+@pytest.mark.parametrize(("pause", "kept"), [(0.0, True), (0.03, False)])
+def test_what_a_compiler_takes_once_is_not_taken_for_its_speed(monkeypatch, pause, kept):
+    """A stepper that is slow at its first calls, as a compiler is, and then quick; or then slow."""
+
+    class Slow(Eager):
+        def __init__(self, game):
+            super().__init__(game)
+            self.calls = 0
+
+        def __call__(self, *arguments):
+            self.calls += 1
+            time.sleep(2.2 if self.calls == 1 else pause)
+            return super().__call__(*arguments)
+
+    monkeypatch.setattr(measure, "Compiled", Slow)
+    player = make_player(make_recipe("gan", images=10**9))
+    player.stepper = Eager(player.game)
+    rate = measure.Rate(0.5 * measure.trial(player, 0.1).images_per_second, 1.0)  # so that any quick step wins
+    found, line = measure.choose_compilation(player, rate, "auto")
+    assert line.startswith("compile: on" if kept else "compile: off (a trial gave 0.")
+    assert isinstance(player.stepper, Slow) is kept
+    assert (found is rate) is not kept

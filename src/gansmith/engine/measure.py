@@ -45,8 +45,13 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY)
 
 
-def trial(player: Player, seconds: float = TRIAL_SECONDS) -> Rate:
+def trial(player: Player, seconds: float = TRIAL_SECONDS, warmup: int = 0) -> Rate:
     """Play some rounds, and go back to where the player was.
+
+    Args:
+        player: what plays.
+        seconds: to play for.
+        warmup: rounds that are not looked at, in which a compiler works.
 
     Raises:
         Refused: out of memory, with the batch that failed and one that fits.
@@ -54,6 +59,7 @@ def trial(player: Player, seconds: float = TRIAL_SECONDS) -> Rate:
     tensors = {key: value.detach().clone() for key, value in player.tensors().items()}
     clock = player.clock()
     try:
+        _rounds(player, warmup)
         wall, cpu, images, done = time.perf_counter(), time.process_time(), player.images, 0
         _rounds(player, 1)
         # A round so long that its warm-up does not matter is the trial; nobody waits for five of them.
@@ -157,7 +163,9 @@ def choose_compilation(player: Player, rate: Rate, wanted: str) -> tuple[Rate, s
     before = player.stepper
     player.stepper = Compiled(player.game)
     try:
-        compiled = trial(player)
+        # Rounds with and without lazy penalties are compiled apart.
+        lazy = max((penalty.every for penalty in player.recipe.penalties.values()), default=1)
+        compiled = trial(player, warmup=lazy + 1)
     except Refused:
         raise
     except Exception as error:  # whatever a compiler says, there is an eager step with the same numbers
