@@ -365,6 +365,17 @@ def test_a_dataset_that_is_not_what_it_says_is_refused(tmp_path, wrong, words):
         gansmith.train(recipe_of(), replace(pictures(), **wrong), tmp_path / "run")
 
 
+def test_a_part_of_what_the_rule_chooses_can_be_given(tmp_path):
+    given = {"penalties.r1.every": 3, "optimizer.lr.end": 1e-5, "generator.width": 16}
+    told = gansmith.plan("auto", data=pictures(), images=64, overrides=given).recipe
+    assert told.penalties["r1"].every == 3
+    assert told.penalties["r1"].weight == told.penalties["r2"].weight
+    assert told.optimizer.lr.end == 1e-5
+    assert told.optimizer.lr.start > 1e-4
+    with pytest.raises(Refused, match="did you mean"):
+        gansmith.plan("auto", data=pictures(), images=64, overrides={"penalties.r1.evry": 3})
+
+
 def test_a_dataset_of_ones_own_is_never_scored_against_anothers_test_split(tmp_path, monkeypatch):
     seen = []
 

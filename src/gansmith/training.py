@@ -282,7 +282,9 @@ def _prepare(
     for name in given:
         if name != "images" and not 0 < float(lengths[name]) < math.inf:
             raise Refused(f"{name}: expected a number above zero, not {lengths[name]!r}")
-    draft = recipes.validate(fields, where)
+    # A rule fills in what is left out, so a field of which only a part is given is whole only after it.
+    ruled = fields.get("rule") == "auto"
+    draft = recipes.validate({"rule": "auto", "data": fields.get("data", {})} if ruled else fields, where)
     if draft.data.source is None:
         raise Refused(
             "no data were named", "Give --data: a name (digits, mnist, cifar10, ring, …), a folder, .zip or .npz."

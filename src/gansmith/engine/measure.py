@@ -45,7 +45,7 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY)
 
 
-def trial(player: Player, seconds: float = TRIAL_SECONDS, warmup: int = 0) -> Rate:
+def trial(player: Player, seconds: float = TRIAL_SECONDS, *, warmup: int = 0) -> Rate:
     """Play some rounds, and go back to where the player was.
 
     Args:
