@@ -372,7 +372,7 @@ def test_a_part_of_what_the_rule_chooses_can_be_given(tmp_path):
     assert told.penalties["r1"].weight == told.penalties["r2"].weight
     assert told.optimizer.lr.end == 1e-5
     assert told.optimizer.lr.start > 1e-4
-    with pytest.raises(Refused, match="did you mean"):
+    with pytest.raises(Refused, match="evry: no such argument"):
         gansmith.plan("auto", data=pictures(), images=64, overrides={"penalties.r1.evry": 3})
 
 
