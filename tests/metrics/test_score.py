@@ -184,6 +184,19 @@ def test_what_looks_at_samples_alone_has_the_references_value_without_a_test_spl
     assert again[1].floor is None
 
 
+def test_a_part_may_say_itself_what_is_better(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from gansmith.metrics.measure import Measure, Value\n"
+        "MEASURE = Measure('mine', lambda m: {'': Value(1.0), 'part': Value(2.0, better='higher')}, 'x')\n"
+    )
+    scorer = Scorer(pictures(300, labels=False), metrics=[str(file)])
+    found = scorer.evaluate(lambda n, seed: pictures(n, seed=2).array)
+    assert [(each.name, each.better, each.card["better"]) for each in found] == [
+        ("mine-pixels", "lower", "lower"), ("part-pixels", "higher", "higher"),
+    ]  # fmt: skip
+
+
 def test_metrics_by_names_and_what_is_wrong_with_them():
     train, test = pictures(1200), pictures(400, seed=1, split="test")
     assert list(Scorer(train, test, metrics=["fd-toy", "KD-domain"]).cards) == ["fd-toy", "kd-toy"]

@@ -369,13 +369,10 @@ class Scorer:
         return title(measure, part, one.kind, one.chosen.tag)
 
     def _score(self, one: _Pass, measure: Measure, part: str, value: Value, made: Mapping[str, Any]) -> Score:
-        name = self._title(one, measure, part)
-        card = {
-            **self.cards[self._title(one, measure)],
-            "metric": name,
-            "floor": one.values.get(measure.name, {}).get(part),
-        }
-        return Score(name, value.value, measure.better, card, value.spread, value.spread_is, made)
+        name, better = self._title(one, measure, part), value.better or measure.better
+        of_reals = one.values.get(measure.name, {}).get(part)
+        card = {**self.cards[self._title(one, measure)], "metric": name, "better": better, "floor": of_reals}
+        return Score(name, value.value, better, card, value.spread, value.spread_is, made)
 
     def _card(self, one: _Pass, measure: Measure) -> dict[str, Any]:
         name, train = self._title(one, measure), self._train
