@@ -30,6 +30,8 @@ LOSSES = (
 )  # fmt: skip
 ROWS = {"": "no penalty", "r1": "R1", "r2": "R2", "gradient_penalty": "WGAN-GP"}
 WEIGHT, RATE, STEPS = 1.0, 0.1, 300
+WEIGHTS = {"gradient_penalty": 0.25}
+"""Where it is not WEIGHT: above √(dg) WGAN-GP may stand still at ψ = 0 and θ = 2γ/d, far from home."""
 
 PANEL, GAP, HEAD, FOOT, LEFT, TOP, ACROSS = 118, 8, 34, 18, 78, 66, 7
 REACH = 2.0
@@ -99,7 +101,7 @@ def trajectory(
 def verdict(points: Sequence[tuple[float, float]]) -> str:
     """What became of a trajectory: a key of VERDICTS."""
     last = points[-1]
-    if not all(math.isfinite(v) and abs(v) <= 3 * REACH for point in points for v in point):
+    if not all(abs(v) <= REACH for v in last):  # or not a number
         return "leaves"
     if math.dist(last, (0, 0)) < 0.05:
         return "arrives"
@@ -120,7 +122,7 @@ def played(name: str, row: str) -> tuple[str, str, list[tuple[float, float]]]:
     """A panel: verdict, eigenvalues, and the way."""
     loss = getattr(adversarial, name)()
     penalty = getattr(penalties, row)() if row else None
-    points = trajectory(loss, penalty)
+    points = trajectory(loss, penalty, WEIGHTS.get(row, WEIGHT))
     # WGAN-GP's norm has a kink at ψ = 0: there is no Jacobian.
     return verdict(points), "" if row == "gradient_penalty" else written(eigenvalues(loss, penalty)), points
 
@@ -139,12 +141,13 @@ def draw(panels: dict[tuple[str, str], tuple[str, str, list[tuple[float, float]]
         _text(
             8, 40,
             f"θ to the right, ψ upwards, −{REACH:g} to {REACH:g}; from (1, 1), {STEPS} steps of alternating gradient "
-            f"descent at rate {RATE:g}; penalties of weight {WEIGHT:g}. Below each: eigenvalues at (0, 0).",
+            f"descent at rate {RATE:g}. R1 and R2 of weight {WEIGHT:g}, WGAN-GP {WEIGHTS['gradient_penalty']:g}. Below "
+            "each panel: eigenvalues at (0, 0).",
             colour=FAINT,
         ),
     ]  # fmt: skip
     x = 150.0
-    for colour, meaning in VERDICTS.values():
+    for colour, meaning in (VERDICTS[said] for said in VERDICTS if said in {panel[0] for panel in panels.values()}):
         out.append(f'<path d="M{x:g} 16h18" stroke="{colour}" stroke-width="2.4"/>' + _text(x + 24, 20, meaning))
         x += 44 + 5.6 * len(meaning)
     for i, name in enumerate(LOSSES):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from gansmith.build import Facts, build, find, functions
+from gansmith.data.dataset import Dataset
 from gansmith.draws import Draws
+from gansmith.engine.hardware import Numerics
+from gansmith.engine.player import Player
 from gansmith.errors import Refused
 from gansmith.games.synthesis import Synthesis
 from gansmith.losses import adversarial, penalties
@@ -41,6 +46,35 @@ def test_every_shipped_recipe_builds(name: str):
     assert isinstance(game, Synthesis)
     assert (game.augment is not None) == bool(made.augment)
     assert set(game.penalties) == set(made.penalties)
+
+
+CLASSICS = (
+    "cgan", "dcgan", "dragan", "fgan-hellinger", "fgan-kl", "fgan-pearson", "fgan-reverse-kl", "gan", "lsgan",
+    "minimax-gan", "ragan", "rahinge", "ralsgan", "rsgan", "wgan-gp", "wgan-lp",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLASSICS)
+def test_every_classic_plays(name: str):
+    made = load(name, {"batch": 8, "images": 800, "precision": "fp32"})
+    draw = np.random.Generator(np.random.PCG64(0))
+    images, labels = draw.integers(0, 256, (24, 1, 8, 8)).astype(np.uint8), np.arange(24) % 3
+    dataset = Dataset("tiny", "image", (1, 8, 8), 24, array=images, labels=labels if made.conditional else None)
+    game = build(made, Facts((1, 8, 8), 3 if made.conditional else 0))
+    assert isinstance(game, Synthesis)
+    first = [parameter.detach().clone() for parameter in game.parameters()]
+    numerics = Numerics("cpu", "fp32", "highest", 1, False, torch.__version__, 1, "test")
+    player = Player(game, dataset, made, torch.device("cpu"), numerics)
+    player.round()
+    player.round()
+    assert player.images == 16 * made.discriminator_steps
+    assert player.healthy()
+    terms = player.terms()
+    assert {f"discriminator/{term}" for term in ("adversarial", *made.penalties)} <= terms.keys()
+    assert all(math.isfinite(value) for value in terms.values())
+    moved = [not torch.equal(a, b) for a, b in zip(first, game.parameters(), strict=True)]
+    assert sum(moved) >= len(moved) - 1  # a bias at the end does not change a difference of logits
+    player.close()
 
 
 def test_weights_are_seeded_and_the_callers_generator_is_left_alone():
@@ -76,7 +110,7 @@ def test_arguments_reach_their_parts():
         ({"generator": "layers"}, "networks: none is called 'layers'"),
         ({"game": "sinthesis"}, "games: none is called 'sinthesis'; did you mean 'synthesis'?"),
         ({"loss": "hing"}, "loss: none is called 'hing'; did you mean 'hinge'?"),
-        ({"loss": "zzz"}, "there are hinge, least_squares, minimax"),
+        ({"loss": "zzz"}, "there are hinge, jensen_shannon, kl, least_squares, minimax"),
         ({"loss": {"name": "hinge", "margin": 2}}, "loss.hinge.margin: no such argument"),
         ({"penalties": {"r3": {"weight": 1}}}, "penalties: none is called 'r3'; did you mean 'r"),
         ({"penalties": {"gradient_penalty": {"weight": 1, "goal": 2}}}, "penalties.gradient_penalty.goal: no such"),
@@ -189,6 +223,10 @@ def test_find_gives_the_class_of_a_name():
 
 def test_the_functions_that_a_recipe_can_name():
     assert functions(adversarial, adversarial.AdversarialLoss) == [
-        "hinge", "least_squares", "minimax", "nonsaturating", "relativistic", "wasserstein",
+        "hinge", "jensen_shannon", "kl", "least_squares", "minimax", "nonsaturating", "pearson", "relativistic",
+        "relativistic_average", "relativistic_average_hinge", "relativistic_average_least_squares", "reverse_kl",
+        "squared_hellinger", "wasserstein",
     ]  # fmt: skip
-    assert functions(penalties, penalties.Penalty) == ["gradient_penalty", "r1", "r2"]
+    assert functions(penalties, penalties.Penalty) == [
+        "dragan", "gradient_penalty", "lipschitz_penalty", "r1", "r2", "zero_centred_penalty",
+    ]  # fmt: skip

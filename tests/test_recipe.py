@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gansmith.errors import Refused
-from gansmith.recipe import Ema, Recipe, dump, load, merge, parse_overrides, validate, zoo_names
+from gansmith.recipe import Ema, Part, Recipe, dump, load, merge, parse_overrides, validate, zoo_names
 from gansmith.schedule import Ramp
 
 
@@ -68,6 +68,38 @@ def test_presets_of_r3gan(
     assert recipe.noise == 64
     assert recipe.game.arguments == {"shared_fakes": False}
     assert recipe.images >= over
+
+
+# --- the classics, from their papers ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "penalty", "steps", "batch", "lr", "betas"),
+    [
+        ("minimax-gan", Part(name="minimax"), {}, 1, 64, 2e-4, (0.5, 0.999)),
+        ("cgan", Part(name="nonsaturating"), {}, 1, 100, 2e-4, (0.5, 0.999)),
+        ("lsgan", Part(name="least_squares", a=0.0, b=1.0, c=1.0), {}, 1, 64, 2e-4, (0.5, 0.999)),
+        ("wgan-lp", Part(name="wasserstein"), {"lipschitz_penalty": 10}, 5, 64, 2e-4, (0.0, 0.9)),
+        ("dragan", Part(name="nonsaturating"), {"dragan": 10}, 1, 64, 2e-4, (0.5, 0.999)),
+        ("fgan-kl", Part(name="kl", saturating=False), {}, 1, 64, 2e-4, (0.5, 0.999)),
+        ("fgan-reverse-kl", Part(name="reverse_kl", saturating=False), {}, 1, 64, 2e-4, (0.5, 0.999)),
+        ("fgan-pearson", Part(name="pearson", saturating=False), {}, 1, 64, 2e-4, (0.5, 0.999)),
+        ("fgan-hellinger", Part(name="squared_hellinger", saturating=False), {}, 1, 64, 2e-4, (0.5, 0.999)),
+        ("rsgan", Part(name="relativistic"), {}, 1, 32, 2e-4, (0.5, 0.999)),
+        ("ragan", Part(name="relativistic_average"), {}, 1, 32, 2e-4, (0.5, 0.999)),
+        ("ralsgan", Part(name="relativistic_average_least_squares"), {}, 1, 32, 2e-4, (0.5, 0.999)),
+        ("rahinge", Part(name="relativistic_average_hinge"), {}, 1, 32, 2e-4, (0.5, 0.999)),
+    ],
+)
+def test_settings_of_the_classics(
+    name: str, loss: Part, penalty: dict[str, float], steps: int, batch: int, lr: float, betas: tuple[float, float]
+):
+    recipe = load(name)
+    assert recipe.loss == loss
+    assert {key: value.weight for key, value in recipe.penalties.items()} == penalty
+    assert (recipe.discriminator_steps, recipe.batch) == (steps, batch)
+    assert (recipe.optimizer.lr, recipe.optimizer.betas) == (lr, betas)
+    assert recipe.conditional == (name == "cgan")
 
 
 def test_metrics_are_listed_or_named_in_one_string():

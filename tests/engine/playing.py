@@ -44,6 +44,17 @@ RECIPES = {
         "penalties": {"r1": {"weight": 1.0, "every": 4}}, "optimizer": {"name": "sgd", "betas": [0.9, 0.0], "lr": 1e-2},
         "game": {"name": "synthesis", "shared_fakes": False}, "clip": 1.0,
     },
+    "sngan": {
+        "generator": {"network": "resnet", "width": 4},
+        "discriminator": {"network": "resnet", "width": 4, "spectral": True},
+        "loss": "hinge", "discriminator_steps": 2, "optimizer": {"name": "sgd", "betas": [0.5, 0.0], "lr": 1e-2},
+    },
+    "sagan": {
+        "generator": {"network": "resnet", "width": 4, "spectral": True, "attention": 8},
+        "discriminator": {"network": "resnet", "width": 4, "spectral": True, "attention": 8},
+        "loss": "hinge", "penalties": {"r1": {"weight": 0.1}},
+        "optimizers": {"generator": {"lr": 1e-4}, "discriminator": {"lr": 4e-4}},
+    },
 }  # fmt: skip
 """Small forms of the zoo's recipes, and others that use what those do not."""
 

@@ -18,8 +18,8 @@ from gansmith.run import Run
 from .playing import make_player, make_recipe, play, state
 from .test_player import SGD, Stateful
 
-STEPS = ("gan", "dcgan", "r3gan", "wgan-gp", "ada")
-GRADIENTS = ("gan", "dcgan", "r3gan", "ada")
+STEPS = ("gan", "dcgan", "r3gan", "wgan-gp", "ada", "sngan")
+GRADIENTS = ("gan", "dcgan", "r3gan", "ada", "sagan")
 ROUNDS = 50
 
 

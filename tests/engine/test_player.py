@@ -451,3 +451,14 @@ def test_an_eager_step_keeps_the_fakes_graph_so_that_the_generator_runs_once():
     player.game.generator.register_forward_hook(lambda *_: runs.append(1))
     play(player, 3)
     assert len(runs) == 3
+
+
+def test_singular_vectors_are_part_of_the_state():
+    player = play(make_player(make_recipe("sngan")), 1)
+    before = state(player)
+    held = {name for name in before if name.endswith((".norm.u", ".norm.v"))}
+    # The discriminator's alone: three convolutions, two and two, and the dense layer and the embedding.
+    assert len(held) == 2 * (3 + 2 + 2 + 2)
+    assert all(name.startswith("buffer.discriminator.") for name in held)
+    moved = set(unlike(before, play(player, 1)))
+    assert {name for name in held if before[name].numel() > 1} <= moved

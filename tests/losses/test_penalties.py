@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ from gansmith.losses.penalties import Penalty
 from gansmith.networks import r3gan
 
 WEIGHT = 0.7
-NAMES = ("gradient_penalty", "r1", "r2")
+NAMES = ("dragan", "gradient_penalty", "lipschitz_penalty", "r1", "r2", "zero_centred_penalty")
 
 
 class Fixed(nn.Module):
@@ -53,17 +54,25 @@ def reference_logits(w: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tenso
 
 
 def reference(
-    names: Sequence[str], w: dict[str, torch.Tensor], real: torch.Tensor, fake: torch.Tensor, share: torch.Tensor
+    names: Sequence[str], w: dict[str, torch.Tensor], real: torch.Tensor, fake: torch.Tensor, drawn: Draws
 ) -> list[torch.Tensor]:
     """∇_w of the mean of softplus(−D(x)) + softplus(D(y)) + WEIGHT · each penalty."""
-    share = share.view(-1, 1, 1, 1)
+    share, way = (drawn.uniform(purpose).double().view(-1, 1, 1, 1) for purpose in ("between", "around"))
+    on_line = real * (1 - share) + fake * share
+    noise = drawn.uniform("around numbers", *real.shape[1:]).double()
+    around = real + 0.5 * float(np.std(real.numpy())) * way * noise
+    places = {"r1": real, "r2": fake, "dragan": around}
     loss = F.softplus(-reference_logits(w, real)) + F.softplus(reference_logits(w, fake))
     for name in names:
-        at = {"r1": real, "r2": fake, "gradient_penalty": real * (1 - share) + fake * share}[name]
-        at = at.clone().requires_grad_()
+        at = places.get(name, on_line).clone().requires_grad_()
         (slope,) = torch.autograd.grad(reference_logits(w, at).sum(), at, create_graph=True)
         square = (slope**2).sum((1, 2, 3))
-        loss = loss + WEIGHT * ((square.sqrt() - 1) ** 2 if name == "gradient_penalty" else square / 2)
+        two_sided = (square.sqrt() - 1) ** 2
+        value = {
+            "r1": square / 2, "r2": square / 2, "zero_centred_penalty": square, "gradient_penalty": two_sided,
+            "dragan": two_sided, "lipschitz_penalty": torch.where(square > 1, two_sided, 0.0),
+        }[name]  # fmt: skip
+        loss = loss + WEIGHT * value
     return list(torch.autograd.grad(loss.mean(), list(w.values())))
 
 
@@ -79,9 +88,9 @@ def setting(names: Sequence[str], dtype: torch.dtype, joint: bool) -> tuple[Synt
     game = Synthesis(Fixed(fake), discriminator, loss=nonsaturating(), penalties=lazy, noise=2, joint_pass=joint)
     game = game.to(dtype)
     turn = Turn(Batch(real.to(dtype)), Draws(0, 0, 5, prefix="discriminator"), dict.fromkeys(names, WEIGHT))
-    share = Draws(0, 0, 5, prefix="discriminator").uniform("between").double()
+    drawn = Draws(0, 0, 5, prefix="discriminator")
     w = {k: v.detach().double().requires_grad_() for k, v in discriminator.named_parameters()}
-    return game, turn, reference(names, w, real.double(), fake.double(), share)
+    return game, turn, reference(names, w, real.double(), fake.double(), drawn)
 
 
 STEPPERS: dict[str, Callable[[Synthesis], Stepper]] = {
@@ -152,6 +161,10 @@ def test_values_by_hand():
     assert penalties.r1().value(slope).tolist() == penalties.r2().value(slope).tolist() == [12.5, 0.0]
     assert penalties.gradient_penalty().value(slope).tolist() == pytest.approx([16, 1], rel=1e-5)
     assert penalties.gradient_penalty(target=0.0).value(slope).tolist() == pytest.approx([25, 0], abs=1e-5)
+    assert penalties.lipschitz_penalty().value(slope).tolist() == pytest.approx([16, 0], rel=1e-5)
+    assert penalties.lipschitz_penalty(target=4.0).value(slope).tolist() == pytest.approx([1, 0], rel=1e-5)
+    assert penalties.zero_centred_penalty().value(slope).tolist() == [25, 0]
+    assert penalties.dragan(target=2.0).value(slope).tolist() == pytest.approx([9, 4], rel=1e-5)
     assert penalties.r1().at == "real"
     assert penalties.r2().at == "fake"
 
@@ -176,3 +189,23 @@ def test_points_between_lie_on_the_line():
     assert points.min() >= 0
     assert points.max() <= 1
     assert abs(points[:, 0].mean() - 0.5) < 4 / (12 * 1000) ** 0.5
+
+
+def test_points_around_real_data_go_as_far_as_the_whole_batch_is_spread():
+    draw = torch.Generator().manual_seed(0)
+    real, place = torch.randn(4000, 3, generator=draw) * 5 + 2, penalties.dragan(spread=0.5).at
+    assert callable(place)
+    moved = (place(real, real, Draws(0, 0, 4000)) - real) / (0.5 * real.std())
+    assert moved.min() >= -1e-5
+    assert moved.max() <= 1 + 1e-5
+    assert abs(moved.mean() - 0.25) < 0.01  # of two independent uniform numbers
+    assert not torch.equal(moved[:, 0], moved[:, 1])
+    # An example's points depend on the others'.
+    other = torch.cat([real[:1], 9 * real[1:]])
+    assert not torch.equal(place(real, real, Draws(0, 0, 4000))[0], place(other, other, Draws(0, 0, 4000))[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_game_with_a_penalty_that_mixes_examples_says_so(name: str):
+    game, *_ = setting([name], torch.float64, True)
+    assert game.coupled == getattr(penalties, name)().coupled == (name == "dragan")

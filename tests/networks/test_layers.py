@@ -181,3 +181,111 @@ def test_a_logit_is_the_product_of_features_and_class():
     assert torch.allclose(end(x, labels), expected, atol=1e-6)
     assert torch.allclose(bare(x, labels), (x @ bare.last.weight.T)[:, 0], atol=1e-6)
     assert sum(p.numel() for p in bare.parameters()) == 6
+
+
+def test_batch_norm_without_scales_has_no_parameters_and_saves_none():
+    x, norm = torch.randn(8, 3, dtype=torch.float64), BatchNorm(3, affine=False).double()
+    assert not list(norm.parameters())
+    assert set(norm.state_dict()) == {"running_mean", "running_var"}
+    assert torch.allclose(norm(x), (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt())
+
+
+def test_batch_norm_by_class():
+    torch.manual_seed(0)
+    norm = layers.ClassBatchNorm(3, 4).double()
+    with torch.no_grad():
+        norm.scale.normal_()
+        norm.shift.normal_()
+    x, labels = torch.randn(6, 3, 2, 5, dtype=torch.float64, requires_grad=True), torch.tensor([3, 0, 1, 1, 3, 2])
+    bare = nn.BatchNorm2d(3, affine=False).double()
+    plain = bare(x)
+    expected = torch.stack([
+        torch.stack([norm.scale[y, c] * plain[b, c] + norm.shift[y, c] for c in range(3)]) for b, y in enumerate(labels)
+    ])  # fmt: skip
+    out = norm(x, labels)
+    assert torch.allclose(out, expected)
+    grads = [torch.autograd.grad(y.pow(3).sum(), (x, norm.scale, norm.shift)) for y in (out, expected)]
+    for mine, theirs in zip(*grads, strict=True):
+        assert torch.allclose(mine, theirs)
+    norm.eval(), bare.eval()
+    mean = [p.mean(0)[:, None, None] for p in (norm.scale, norm.shift)]
+    assert torch.allclose(norm(x), bare(x) * mean[0] + mean[1])
+    assert couples(norm)
+    assert torch.allclose(layers.ClassBatchNorm(3, 0).double()(x, labels), plain)
+
+
+# --- spectral norm ---------------------------------------------------------------------------------
+
+
+def rows(weight: torch.Tensor) -> torch.Tensor:
+    """The columns in our order: a convolution's channels last."""
+    return weight.movedim(1, -1).flatten(1)
+
+
+@pytest.mark.parametrize("kind", ["linear", "convolution"])
+def test_spectral_norm_is_torchs(kind: str):
+    torch.manual_seed(0)
+    theirs = nn.Linear(7, 5).double() if kind == "linear" else nn.Conv2d(3, 5, (2, 3)).double()
+    mine = layers.SpectralNorm(theirs.weight).double()
+    torch.nn.utils.parametrizations.spectral_norm(theirs)
+    inner, original = theirs.parametrizations.weight[0], theirs.parametrizations.weight.original  # type: ignore[index, union-attr]
+    with torch.no_grad():  # far from where they have converged to
+        inner._u.copy_(torch.nn.functional.normalize(torch.randn(5), dim=0))
+        inner._v.copy_(torch.nn.functional.normalize(torch.randn(inner._v.shape), dim=0))
+        mine.u.copy_(inner._u)
+        mine.v.copy_(rows(inner._v.view(1, *original.shape[1:]))[0])
+    weight = original.detach().clone().requires_grad_()
+    for training in (True, True, True, False):
+        theirs.train(training), mine.train(training)
+        a, b = mine(weight), theirs.weight
+        assert torch.allclose(a, b, rtol=1e-12)
+        assert torch.allclose(mine.u, inner._u)
+        assert torch.allclose(mine.v, rows(inner._v.view(1, *original.shape[1:]))[0])
+        first = [torch.autograd.grad(y.pow(3).sum(), w, create_graph=True)[0] for y, w in ((a, weight), (b, original))]
+        second = [torch.autograd.grad(g.pow(2).sum(), w)[0] for g, w in zip(first, (weight, original), strict=True)]
+        assert torch.allclose(*first)
+        assert torch.allclose(*second)
+
+
+def test_spectral_norm_stands_still_where_it_is_told():
+    torch.manual_seed(0)
+    layer = layers.SpectralLinear(6, 4)
+    held = layer.norm.u.clone()
+    with layers.still():
+        first = layer(torch.eye(6))
+    assert torch.equal(layer.norm.u, held)
+    second = layer(torch.eye(6))  # written to after `first`, which can still be differentiated
+    assert not torch.equal(layer.norm.u, held)
+    (first + second).sum().backward()
+    held = layer.norm.u.clone()
+    assert torch.equal(layer.eval()(torch.eye(6)), layer(torch.eye(6)))
+    assert torch.equal(layer.norm.u, held)
+
+
+def test_a_repeated_pass_is_bit_equal_to_the_one_that_it_repeats():
+    torch.manual_seed(0)
+    layer, x = layers.SpectralConv2d(2, 4, 3, padding=1), torch.randn(2, 2, 5, 5)
+    first = layer(x)
+    with layers.still():
+        assert torch.equal(layer(x), first)
+
+
+def test_spectral_norm_settles_on_the_largest_singular_value():
+    torch.manual_seed(0)
+    layer = layers.SpectralConv2d(4, 6, 3)
+    nn.init.orthogonal_(layer.weight)
+    with torch.no_grad():
+        layer.weight[0] *= 3
+    layer.norm.settle(layer.weight, 30)
+    largest = torch.linalg.svdvals(layer.norm.eval()(layer.weight).flatten(1))[0]
+    assert largest.item() == pytest.approx(1, rel=1e-3)
+
+
+def test_spectral_norm_keeps_float32_vectors_in_bf16():
+    torch.manual_seed(0)
+    layer = layers.SpectralLinear(6, 4)
+    wide = layer.eval()(torch.eye(6))
+    layer.weight.data, layer.bias.data = layer.weight.data.bfloat16(), layer.bias.data.bfloat16()
+    out = layer.train()(torch.eye(6).bfloat16())
+    assert (out.dtype, layer.norm.u.dtype) == (torch.bfloat16, torch.float32)
+    assert torch.allclose(out.float(), wide, atol=0.02)

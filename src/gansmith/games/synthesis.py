@@ -63,7 +63,8 @@ class Synthesis(Game):
         self.penalties = dict(penalties or {})
         self.discriminator_steps = discriminator_steps
         self.shared_fakes = shared_fakes and discriminator_steps == 1
-        self.coupled = couples(generator) or couples(discriminator) or loss.coupled
+        mixes = loss.coupled or any(lazy.penalty.coupled for lazy in self.penalties.values())
+        self.coupled = couples(generator) or couples(discriminator) or mixes
         self.joint_pass = not couples(discriminator) if joint_pass is None else joint_pass
         self.augment = augment
 

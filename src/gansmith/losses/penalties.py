@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from gansmith import collectives
 from gansmith.draws import Draws
 
 
@@ -21,10 +22,12 @@ class Penalty(NamedTuple):
     Attributes:
         at: `real`, `fake`, or a function (real, fake, draws) → points [B, …].
         value: gradient [B, …] → [B], before the recipe's weight.
+        coupled: whether the points mix the examples of a batch (so that it cannot be split).
     """
 
     at: str | Callable[[torch.Tensor, torch.Tensor, Draws], torch.Tensor]
     value: Callable[[torch.Tensor], torch.Tensor]
+    coupled: bool = False
 
 
 def squared_norm(gradient: torch.Tensor) -> torch.Tensor:
@@ -69,3 +72,46 @@ def gradient_penalty(target: float = 1.0) -> Penalty:
         target: norm of the gradient that costs nothing.
     """
     return Penalty(between, lambda gradient: (norm(gradient) - target).square())
+
+
+def lipschitz_penalty(target: float = 1.0) -> Penalty:
+    """WGAN-LP: max(0, ‖∇D(x̂)‖ − target)² between real and fake, so that a gentler slope costs nothing.
+
+    Petzka et al., 2018, On the Regularization of Wasserstein GANs (arXiv:1709.08894).
+
+    Args:
+        target: norm of the gradient up to which it costs nothing.
+    """
+    return Penalty(between, lambda gradient: torch.relu(norm(gradient) - target).square())
+
+
+def zero_centred_penalty() -> Penalty:
+    """0-GP: ‖∇D(x̂)‖² between real and fake; of twice the weight of R1 and R2, which are halved.
+
+    Thanh-Tung et al., 2019, Improving Generalization and Stability of Generative Adversarial Networks
+    (arXiv:1902.03984).
+    """
+    return Penalty(between, squared_norm)
+
+
+def dragan(target: float = 1.0, spread: float = 0.5) -> Penalty:
+    """DRAGAN: (‖∇D(x + δ)‖ − target)² around real data, δ = spread · std · share · u.
+
+    u is uniform in [0, 1) for each number, share for each example, and std is that of all numbers of the
+    batch: as the authors' code draws it (the paper's Algorithm 1 leaves δ open).
+    Kodali et al., 2017, Algorithm 1 (arXiv:1705.07215).
+
+    Args:
+        target: norm of the gradient that costs nothing.
+        spread: how far around, in standard deviations.
+    """
+
+    def around(real: torch.Tensor, fake: torch.Tensor, draws: Draws) -> torch.Tensor:
+        wide = real if real.dtype == torch.float64 else real.float()
+        centred = wide - collectives.all_mean(wide.mean())
+        deviation = collectives.all_mean(centred.square().mean()).sqrt()
+        share = draws.uniform("around").view(-1, *[1] * (real.dim() - 1))
+        noise = draws.uniform("around numbers", *real.shape[1:])
+        return (wide + spread * deviation * (share * noise).to(wide.dtype)).to(real.dtype)
+
+    return Penalty(around, lambda gradient: (norm(gradient) - target).square(), coupled=True)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansmith import collectives, draws
+from gansmith.networks.convolution import Conv2d, conv2d
 
 SLOPE = 0.2
 """Of LeakyReLU for negative inputs."""
@@ -121,13 +122,19 @@ class BatchNorm(nn.Module):
         features: channels.
         momentum: share of the newest batch in the running statistics.
         eps: added to the variance.
+        affine: learn a scale and a shift for each channel; otherwise they are 1 and 0.
     """
 
-    def __init__(self, features: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+    def __init__(self, features: int, momentum: float = 0.1, eps: float = 1e-5, affine: bool = True) -> None:
         super().__init__()
         self.momentum, self.eps = momentum, eps
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
+        for name, value in (("weight", torch.ones(features)), ("bias", torch.zeros(features))):
+            if affine:
+                self.register_parameter(name, nn.Parameter(value))
+            else:
+                self.register_buffer(name, value, persistent=False)
+        self.weight: torch.Tensor
+        self.bias: torch.Tensor
         self.register_buffer("running_mean", torch.zeros(features))
         self.register_buffer("running_var", torch.ones(features))
         self.running_mean: torch.Tensor
@@ -229,3 +236,125 @@ class ClassLogit(nn.Module):
         if labels is None or self.embedding is None:
             return x.squeeze(1)
         return (x * self.embedding(one_hot(labels, self.classes, x))).sum(1)
+
+
+class ClassBatchNorm(nn.Module):
+    """Batch norm whose scale and shift are the class's own: γ_c (x − μ) / √(σ² + ε) + β_c.
+
+    Dumoulin et al., 2017, Equation 5 (arXiv:1610.07629); μ and σ of the whole batch, as in de Vries et al., 2017
+    (arXiv:1707.00683).
+
+    Args:
+        features: channels.
+        classes: number of classes; 0 is plain batch norm.
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.norm = BatchNorm(features, affine=not classes)
+        if classes:
+            self.scale = nn.Parameter(torch.ones(classes, features))
+            self.shift = nn.Parameter(torch.zeros(classes, features))
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W], int64 [B] (None takes the mean over classes) → [B, C, H, W]."""
+        x = self.norm(x)
+        if not self.classes:
+            return x
+        if labels is None:
+            scale, shift = self.scale.mean(0, keepdim=True), self.shift.mean(0, keepdim=True)
+        else:
+            of = one_hot(labels, self.classes, x)
+            scale, shift = of @ self.scale, of @ self.shift
+        return torch.addcmul(shift[:, :, None, None], x, scale[:, :, None, None])
+
+
+class SpectralNorm(nn.Module):
+    """A weight divided by its largest singular value, as power iteration estimates it: W / (uᵀ W v).
+
+    Miyato et al., 2018, Equation 8 and Algorithm 1 (arXiv:1802.05957): u ← W v / ‖W v‖, v ← Wᵀ u / ‖Wᵀ u‖, once
+    for each pass in training; the gradient goes through W alone. Torch's own parametrization gives the same
+    numbers, but it would iterate in a pass that only repeats another (`still`), and refuses bf16 weights. u and v
+    are buffers, as batch norm's statistics are: saved, broadcast at the start, and written in place, so that a
+    traced step has them as its inputs. Each rank iterates on the same weights, so none has to be told.
+
+    Args:
+        weight: [O, …], read as a matrix of O rows.
+        eps: the least norm that is divided by.
+    """
+
+    def __init__(self, weight: torch.Tensor, eps: float = 1e-12) -> None:
+        super().__init__()
+        self.eps = eps
+        self.register_buffer("u", F.normalize(torch.randn(weight.shape[0]), dim=0, eps=eps))
+        self.register_buffer("v", F.normalize(torch.randn(weight[0].numel()), dim=0, eps=eps))
+        self.u: torch.Tensor
+        self.v: torch.Tensor
+        self.settle(weight)
+
+    @torch.no_grad()
+    def settle(self, weight: torch.Tensor, rounds: int = 15) -> None:
+        """Iterate so often: on a weight that has just been given its first values, or others."""
+        for _ in range(rounds):
+            self._iterate(self._matrix(weight))
+
+    def _matrix(self, weight: torch.Tensor) -> torch.Tensor:
+        # The engine lays convolutions out in channels_last, where these columns are a view.
+        order = weight.permute(0, 2, 3, 1) if weight.dim() == 4 else weight
+        return order.flatten(1).to(self.u.dtype)
+
+    def _iterate(self, matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        u = F.normalize(matrix @ self.v, dim=0, eps=self.eps)
+        v = F.normalize(u @ matrix, dim=0, eps=self.eps)
+        self.u.copy_(u)
+        self.v.copy_(v)
+        return u, v
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        """[O, …] → the same."""
+        matrix = self._matrix(weight)
+        if self.training and not _STILL.get():
+            with torch.no_grad():
+                u, v = self._iterate(matrix)
+        else:  # copies, for a later pass writes into the buffers before this one is differentiated
+            u, v = self.u.clone(), self.v.clone()
+        sigma = (u * (matrix @ v)).sum()
+        return (weight.to(sigma.dtype) / sigma).to(weight.dtype)
+
+
+class SpectralConv2d(Conv2d):
+    """A convolution whose weight goes through `SpectralNorm`.
+
+    Args:
+        inputs, outputs: channels.
+        kernel: its side in pixels.
+        padding: zeros beyond each edge.
+        bias: add one.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, padding: int = 0, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, kernel, padding=padding, bias=bias)
+        self.norm = SpectralNorm(self.weight)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """[B, C, H, W] → [B, O, …]."""
+        assert not isinstance(self.padding, str)
+        return conv2d(input, self.norm(self.weight), self.bias, self.stride[0], self.padding[0], self.groups)
+
+
+class SpectralLinear(nn.Linear):
+    """A linear layer whose weight goes through `SpectralNorm`.
+
+    Args:
+        inputs, outputs: dimensions.
+        bias: add one.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias)
+        self.norm = SpectralNorm(self.weight)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """[…, inputs] → […, outputs]."""
+        return F.linear(input, self.norm(self.weight), self.bias)

@@ -1,0 +1,271 @@
+"""The residual networks of WGAN-GP, SNGAN, the projection discriminator and SAGAN, for any size from 8 up.
+
+Miyato et al., 2018, Appendix B.4 (arXiv:1802.05957), with the blocks of Gulrajani et al., 2017
+(arXiv:1704.00028). Up to 32 pixels they have the shape of Table 3 (CIFAR-10), as wide everywhere; beyond, that of
+Tables 4 and 5 (STL-10, ImageNet), where the width doubles at each halving. Classes: batch norm of each class's own
+in the generator, a projection in the discriminator (Miyato and Koyama, 2018, arXiv:1802.05637).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gansmith.networks.convolution import Conv2d
+from gansmith.networks.layers import (
+    BatchNorm,
+    ClassBatchNorm,
+    SpectralConv2d,
+    SpectralLinear,
+    one_hot,
+    pad_to,
+    squashed,
+    stages,
+)
+
+Begun = TypeVar("Begun", bound=nn.Conv2d | nn.Linear)
+
+
+def _begun(layer: Begun, gain: float = 1.0) -> Begun:
+    """Weights uniform with deviation gain · √(2 / (inputs + outputs)) (Glorot and Bengio, 2010), biases zero."""
+    nn.init.xavier_uniform_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    if isinstance(layer, SpectralConv2d | SpectralLinear):
+        layer.norm.settle(layer.weight)
+    return layer
+
+
+def _convolution(
+    inputs: int, outputs: int, kernel: int, spectral: bool, gain: float = 1.0, bias: bool = True
+) -> Conv2d:
+    kind = SpectralConv2d if spectral else Conv2d
+    return _begun(kind(inputs, outputs, kernel, padding=kernel // 2, bias=bias), gain)
+
+
+def _linear(inputs: int, outputs: int, spectral: bool, bias: bool = True) -> nn.Linear:
+    return _begun((SpectralLinear if spectral else nn.Linear)(inputs, outputs, bias=bias))
+
+
+def _twice(x: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class Attention(nn.Module):
+    """Self-attention over an image's places: y_j = x_j + γ W_v Σ_i β_ji W_h x_i, β_j = softmax_i((W_f x_i)ᵀ W_g x_j).
+
+    Zhang et al., 2019, Equations 1 to 3 (arXiv:1805.08318); γ is 0 at first. As in the authors' code, W_f and W_g
+    have an eighth of the channels and W_h a half, and keys and values are the maxima of 2x2 places.
+
+    Args:
+        channels: in and out.
+        spectral: normalise the weights.
+    """
+
+    def __init__(self, channels: int, spectral: bool) -> None:
+        super().__init__()
+        narrow, half = max(channels // 8, 1), max(channels // 2, 1)
+        self.query = _convolution(channels, narrow, 1, spectral, bias=False)
+        self.key = _convolution(channels, narrow, 1, spectral, bias=False)
+        self.value = _convolution(channels, half, 1, spectral, bias=False)
+        self.last = _convolution(half, channels, 1, spectral, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, C, H, W] → the same."""
+        queries = self.query(x).flatten(2).transpose(1, 2)
+        keys = F.max_pool2d(self.key(x), 2, ceil_mode=True).flatten(2)
+        values = F.max_pool2d(self.value(x), 2, ceil_mode=True).flatten(2).transpose(1, 2)
+        scores = queries @ keys  # [B, H W, places]
+        # In plain operations, which differentiate twice, where torch's fused attention does not.
+        weights = (scores.float() if scores.dtype == torch.bfloat16 else scores).softmax(2).to(values.dtype)
+        seen = (weights @ values).transpose(1, 2).unflatten(2, x.shape[2:])
+        return x + self.gamma * self.last(seen)
+
+
+class Up(nn.Module):
+    """Twice the size: W₂ φ(norm(W₁ up(φ(norm(x))))) + up(W x), up by nearest neighbours, φ = ReLU.
+
+    Gulrajani et al., 2017 (arXiv:1704.00028); Miyato et al., 2018, Appendix B.4 (arXiv:1802.05957).
+
+    Args:
+        inputs, outputs: channels.
+        classes: whose batch norms are their own; 0 is one for all.
+        spectral: normalise the weights.
+    """
+
+    def __init__(self, inputs: int, outputs: int, classes: int, spectral: bool) -> None:
+        super().__init__()
+        gain = math.sqrt(2)
+        self.before, self.between = ClassBatchNorm(inputs, classes), ClassBatchNorm(outputs, classes)
+        self.first = _convolution(inputs, outputs, 3, spectral, gain)
+        self.second = _convolution(outputs, outputs, 3, spectral, gain)
+        self.shortcut = _convolution(inputs, outputs, 1, spectral)
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W], int64 [B] → [B, O, 2H, 2W]."""
+        inner = self.first(_twice(F.relu(self.before(x, labels))))
+        inner = self.second(F.relu(self.between(inner, labels)))
+        return inner + _twice(self.shortcut(x))  # a 1x1 convolution and nearest neighbours can be exchanged
+
+
+class Down(nn.Module):
+    """Half the size, or the same: pool(W₂ φ(W₁ φ(x))) + W pool(x), pool by means of 2x2, φ = ReLU.
+
+    Gulrajani et al., 2017 (arXiv:1704.00028); Miyato et al., 2018, Appendix B.4 (arXiv:1802.05957). Where neither
+    size nor channels change, x is added as it is.
+
+    Args:
+        inputs, outputs: channels.
+        halve: halve the size.
+        image: x is an image, to which no φ is applied.
+        spectral: normalise the weights.
+    """
+
+    def __init__(self, inputs: int, outputs: int, halve: bool, image: bool, spectral: bool) -> None:
+        super().__init__()
+        self.halve, self.image = halve, image
+        inner, gain = outputs if image else inputs, math.sqrt(2)
+        self.first = _convolution(inputs, inner, 3, spectral, gain)
+        self.second = _convolution(inner, outputs, 3, spectral, gain)
+        self.shortcut = _convolution(inputs, outputs, 1, spectral) if halve or inputs != outputs else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, C, H, W] → [B, O, H/2, W/2], or [B, O, H, W]."""
+        inner = self.second(F.relu(self.first(x if self.image else F.relu(x))))
+        if self.halve:
+            inner, x = F.avg_pool2d(inner, 2), F.avg_pool2d(x, 2)
+        return inner + self.shortcut(x)
+
+
+def _checked(shape: Sequence[int], pyramid: bool | None) -> bool:
+    """Whether the width doubles at each halving."""
+    if len(shape) != 3 or min(shape[1:]) < 8:
+        raise ValueError(f"resnet makes images of 8 pixels a side or more, not {tuple(shape)}")
+    return min(shape[1:]) > 32 if pyramid is None else pyramid
+
+
+def _place(attention: int | None, shape: Sequence[int], sides: Sequence[int]) -> int | None:
+    """Which of the grids attention is applied to."""
+    if attention is None:
+        return None
+    most = min(attention, math.ceil(min(shape[1:]) / 2))
+    fit = [side for side in sides if side <= most]
+    return list(sides).index(max(fit) if fit else min(sides))
+
+
+class Generator(nn.Module):
+    """Noise → dense layer → blocks that double the size → batch norm, ReLU, 3x3 convolution, tanh.
+
+    Args:
+        shape: (C, H, W), sides from 8.
+        noise: dimensions of the latent vector.
+        classes: number of classes, each with scales and shifts of its own in the blocks' batch norms; 0 is
+            unconditional.
+        width: channels, in a pyramid a quarter of them at the finest resolution.
+        pyramid: double the width at each halving of the resolution, up to 16 times the finest (Tables 4 and 5);
+            None does so for images of more than 32 pixels a side.
+        spectral: divide each weight by its largest singular value, as SAGAN does.
+        attention: pixels of the shorter side of the grid to which self-attention is applied: the finest that is no
+            larger, and at most half of the image (or the coarsest, where none is); None is without.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        noise: int,
+        classes: int = 0,
+        width: int = 256,
+        pyramid: bool | None = None,
+        spectral: bool = False,
+        attention: int | None = None,
+    ) -> None:
+        super().__init__()
+        pyramid, self.shape = _checked(shape, pyramid), tuple(shape)
+        number, self.base = stages(shape)
+        finest = max(width // 4, 1)
+        widths = [min(finest << (number - i), finest * 16) if pyramid else width for i in range(number + 1)]
+        self.first = _linear(noise, widths[0] * self.base[0] * self.base[1], spectral)
+        self.blocks = nn.ModuleList([Up(a, b, classes, spectral) for a, b in pairwise(widths)])
+        self.place = _place(attention, shape, [min(self.base) << i for i in range(number + 1)])
+        self.attention = None if self.place is None else Attention(widths[self.place], spectral)
+        self.norm = BatchNorm(widths[-1])
+        self.last = _convolution(widths[-1], shape[0], 3, spectral)
+
+    def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, noise], int64 [B] → [B, C, H, W] in [-1, 1]."""
+        # The dense layer's outputs are laid out as (H, W, C): the convolutions' own memory format.
+        x = self.first(noise).view(len(noise), *self.base, -1).permute(0, 3, 1, 2)
+        for i, block in enumerate([None, *self.blocks]):
+            x = x if block is None else block(x, labels)
+            if self.attention is not None and i == self.place:
+                x = self.attention(x)
+        x = squashed(self.last(F.relu(self.norm(x))))
+        return x[:, :, : self.shape[1], : self.shape[2]]
+
+
+class Discriminator(nn.Module):
+    """Image → blocks that halve the size, and one or two that do not → ReLU, sum over places, dense layer.
+
+    A class is given by projection: logit = wᵀh + b + e_yᵀh of the features h, with e_y the class's embedding (Miyato
+    and Koyama, 2018, Equation 3, arXiv:1802.05637).
+
+    Args:
+        shape: (C, H, W), sides from 8.
+        classes: number of classes; 0 is unconditional.
+        width: channels, in a pyramid half of them after the first block.
+        pyramid: double the width at each halving of the resolution, up to 16 times (Tables 4 and 5); None does so
+            for images of more than 32 pixels a side.
+        spectral: divide each weight by its largest singular value.
+        attention: pixels of the shorter side of the grid to which self-attention is applied: the finest that is no
+            larger, and at most half of the image (or the coarsest, where none is); None is without.
+        pool: `sum` over places (SNGAN) or their `mean` (WGAN-GP).
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        classes: int = 0,
+        width: int = 128,
+        pyramid: bool | None = None,
+        spectral: bool = False,
+        attention: int | None = None,
+        pool: str = "sum",
+    ) -> None:
+        super().__init__()
+        if pool not in ("sum", "mean"):
+            raise ValueError(f"pool is `sum` or `mean`, not {pool!r}")
+        pyramid, self.classes, self.pool = _checked(shape, pyramid), classes, pool
+        # Down to a grid of 3 to 5 pixels or of 7 to 13: where Tables 4 and 5, and Table 3, end.
+        number = max(stages(shape, 3 if pyramid else 7)[0], 1)
+        self.padded = (math.ceil(shape[1] / 2**number) << number, math.ceil(shape[2] / 2**number) << number)
+        finest, after = max(width // 2, 1), 1 if pyramid else 2
+        widths = [shape[0]]
+        widths += [min(finest << i, finest * 16) if pyramid else width for i in range(number + after)]
+        self.blocks = nn.ModuleList(
+            [Down(a, b, i < number, i == 0, spectral) for i, (a, b) in enumerate(pairwise(widths))]
+        )
+        self.place = _place(attention, shape, [min(self.padded) >> min(i + 1, number) for i in range(number + after)])
+        self.attention = None if self.place is None else Attention(widths[self.place + 1], spectral)
+        self.last = _linear(widths[-1], 1, spectral)
+        self.embedding = _linear(classes, widths[-1], spectral, bias=False) if classes else None
+
+    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W], int64 [B] → logits [B]."""
+        x = pad_to(data, *self.padded)
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if self.attention is not None and i == self.place:
+                x = self.attention(x)
+        x = F.relu(x)
+        x = x.sum((2, 3)) if self.pool == "sum" else x.mean((2, 3))
+        logits = self.last(x).squeeze(1)
+        if labels is None or self.embedding is None:
+            return logits
+        return logits + (x * self.embedding(one_hot(labels, self.classes, x))).sum(1)
