@@ -22,13 +22,13 @@ import numpy as np
 from behaviour import DEGRADATIONS, SIZES, Degradation, Source, open_source
 from common import HERE, RESULTS, flags
 from PIL import Image
+from svg import FAINT, INK, PAPER, text_at
 
 CELL, ROW, LEFT, TOP, RIGHT = 54, 26, 134, 184, 8
 THUMB = 46
 FULL = 300.0
 """The response, in spreads, at which a curve meets its cell's edge."""
 
-INK, FAINT, PAPER = "#1b1f24", "#6e7781", "#ffffff"
 COLOURS = {
     "sees": ("#cfe3f5", "#0b62a8"),
     "late": ("#eaf3fb", "#5b9bd0"),
@@ -57,9 +57,9 @@ def draw(name: str, rows: Sequence[Mapping[str, Any]], source: Source) -> str:
         f'font-family="Helvetica, Arial, sans-serif" font-size="11" fill="{INK}" role="img">',
         f"<title>How each metric answers to each degradation of {escape(name)}</title>",
         f'<rect width="{width}" height="{height}" fill="{PAPER}"/>',
-        _text(8, 18, {"mnist": "MNIST", "cifar10": "CIFAR-10"}.get(name, name), size=15, weight="bold"),
-        _text(8, 62 + THUMB / 2, "where a person sees it", colour=FAINT),
-        _text(8, 64 + THUMB * 1.5 + 4, "strongest", colour=FAINT),
+        text_at(8, 18, {"mnist": "MNIST", "cifar10": "CIFAR-10"}.get(name, name), size=15, weight="bold"),
+        text_at(8, 62 + THUMB / 2, "where a person sees it", colour=FAINT),
+        text_at(8, 64 + THUMB * 1.5 + 4, "strongest", colour=FAINT),
         *_legend(LEFT + 8, 9),
     ]
     for i, one in enumerate(columns):
@@ -69,24 +69,15 @@ def draw(name: str, rows: Sequence[Mapping[str, Any]], source: Source) -> str:
         pixels = row["metric"].endswith("-pixels")
         if before is not None and pixels and not before["metric"].endswith("-pixels"):
             top += gap
-        out.append(_text(LEFT - 8, top + ROW / 2 + 4, row["metric"].replace("-2-scales", ""), anchor="end"))
+        out.append(text_at(LEFT - 8, top + ROW / 2 + 4, row["metric"].replace("-2-scales", ""), anchor="end"))
         out += [_cell(LEFT + CELL * i, top, row[one.name], one) for i, one in enumerate(columns)]
         top += ROW
     note = (
         "Curves: weakest strength to strongest, up is worse, the middle line is what real images score; a dot marks "
         "the strength that a person sees. No suffix: in a classifier's features."
     )
-    out.append(_text(8, height - 12, note, colour=FAINT))
+    out.append(text_at(8, height - 12, note, colour=FAINT))
     return "\n".join([*out, "</svg>"]) + "\n"
-
-
-def _text(
-    x: float, y: float, text: str, *, size: int = 11, colour: str = INK, anchor: str = "start", weight: str = "normal"
-) -> str:
-    return (
-        f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
-        f'font-weight="{weight}">{escape(text)}</text>'
-    )
 
 
 def _legend(x: float, y: float) -> list[str]:
@@ -94,7 +85,7 @@ def _legend(x: float, y: float) -> list[str]:
     for verdict, meaning in MEANINGS.items():
         ground, ink = COLOURS[verdict]
         out.append(f'<rect x="{x}" y="{y}" width="12" height="11" fill="{ground}" stroke="{ink}"/>')
-        out.append(_text(x + 17, y + 10, meaning, size=10))
+        out.append(text_at(x + 17, y + 10, meaning, size=10))
         x += 26 + 4.9 * len(meaning)
     return out
 
@@ -103,16 +94,18 @@ def _head(x: float, one: Degradation, source: Source) -> list[str]:
     """The column's name, and fakes at two strengths."""
     lines = one.name.replace("copies of ", "copies: ").split(" ", 1)
     out = [
-        _text(x + CELL / 2, (34 if len(lines) > 1 else 40) + 12 * k, t, anchor="middle") for k, t in enumerate(lines)
+        text_at(x + CELL / 2, (34 if len(lines) > 1 else 40) + 12 * k, t, anchor="middle") for k, t in enumerate(lines)
     ]
     for k, strength in enumerate((one.seen, one.strengths[-1])):
         place = f'x="{x + (CELL - THUMB) / 2:g}" y="{58 + k * (THUMB + 4)}" width="{THUMB}" height="{THUMB}"'
         out.append(f'<image {place} image-rendering="pixelated" href="{_four(one, source, strength)}"/>')
     marks = " ".join(f"{s:g}".lstrip("0") for s in one.strengths)
-    out.append(_text(x + CELL / 2, 64 + 2 * THUMB + 11, marks, size=8, colour=FAINT, anchor="middle"))
+    out.append(text_at(x + CELL / 2, 64 + 2 * THUMB + 11, marks, size=8, colour=FAINT, anchor="middle"))
     unit = one.unit.replace("standard deviation of 255", "of 255").replace("share lost", "share")
     out.append(
-        _text(x + CELL / 2, 64 + 2 * THUMB + 21, unit.replace("of contrast", ""), size=8, colour=FAINT, anchor="middle")
+        text_at(
+            x + CELL / 2, 64 + 2 * THUMB + 21, unit.replace("of contrast", ""), size=8, colour=FAINT, anchor="middle"
+        )
     )
     return out
 
@@ -176,10 +169,10 @@ def main() -> None:
         file = RESULTS / f"behaviour-{name}.json"
         if not file.is_file():
             raise SystemExit(f"{file}: no results; run bench/behaviour.py --data {name} first")
-        rows = json.loads(file.read_text(encoding="utf-8"))[-1]["rows"]
+        rows = json.loads(file.readtext_at(encoding="utf-8"))[-1]["rows"]
         source, _, _ = open_source(name, args.data_root)
         out = folder / f"metrics-{name}.svg"
-        out.write_text(draw(name, rows, source), encoding="utf-8")
+        out.writetext_at(draw(name, rows, source), encoding="utf-8")
         print(f"{out.relative_to(folder.parent.parent)}: {out.stat().st_size / 1e3:.0f} kB")
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import torch
 from common import HERE, table
+from svg import FAINT, INK, PAPER, text_at
 
 from gansmith.draws import Draws
 from gansmith.losses import adversarial, penalties
@@ -37,7 +37,7 @@ PANEL, GAP, HEAD, FOOT, LEFT, TOP, ACROSS = 118, 8, 34, 18, 78, 66, 7
 REACH = 2.0
 """Of both axes, to either side."""
 
-INK, FAINT, RULE, PAPER = "#1b1f24", "#6e7781", "#d0d7de", "#ffffff"
+RULE = "#d0d7de"
 VERDICTS = {
     "arrives": ("#0b62a8", "arrives at the equilibrium"),
     "circles": ("#8a6d1a", "goes round it"),
@@ -137,8 +137,8 @@ def draw(panels: dict[tuple[str, str], tuple[str, str, list[tuple[float, float]]
         f'font-family="Helvetica, Arial, sans-serif" font-size="11" fill="{INK}" role="img">',
         "<title>The Dirac-GAN under each loss and penalty</title>",
         f'<rect width="{width}" height="{height}" fill="{PAPER}"/>',
-        _text(8, 20, "The Dirac-GAN", size=15, weight="bold"),
-        _text(
+        text_at(8, 20, "The Dirac-GAN", size=15, weight="bold"),
+        text_at(
             8, 40,
             f"θ to the right, ψ upwards, −{REACH:g} to {REACH:g}; from (1, 1), {STEPS} steps of alternating gradient "
             f"descent at rate {RATE:g}. R1 and R2 of weight {WEIGHT:g}, WGAN-GP {WEIGHTS['gradient_penalty']:g}. Below "
@@ -148,7 +148,7 @@ def draw(panels: dict[tuple[str, str], tuple[str, str, list[tuple[float, float]]
     ]  # fmt: skip
     x = 150.0
     for colour, meaning in (VERDICTS[said] for said in VERDICTS if said in {panel[0] for panel in panels.values()}):
-        out.append(f'<path d="M{x:g} 16h18" stroke="{colour}" stroke-width="2.4"/>' + _text(x + 24, 20, meaning))
+        out.append(f'<path d="M{x:g} 16h18" stroke="{colour}" stroke-width="2.4"/>' + text_at(x + 24, 20, meaning))
         x += 44 + 5.6 * len(meaning)
     for i, name in enumerate(LOSSES):
         left = LEFT + (i % ACROSS) * (PANEL + GAP)
@@ -157,11 +157,11 @@ def draw(panels: dict[tuple[str, str], tuple[str, str, list[tuple[float, float]]
         words = [line.replace("_", " ") for line in (lines if name.startswith("relativistic_a") else [name])]
         for k, line in enumerate(words):
             place = top + HEAD - 8 - 13 * (len(words) - 1 - k)
-            out.append(_text(left + PANEL / 2, place, line, anchor="middle", weight="bold"))
+            out.append(text_at(left + PANEL / 2, place, line, anchor="middle", weight="bold"))
         for j, (row, label) in enumerate(ROWS.items()):
             at = top + HEAD + j * (PANEL + FOOT + GAP)
             if i % ACROSS == 0:
-                out.append(_text(LEFT - 10, at + PANEL / 2 + 4, label, anchor="end"))
+                out.append(text_at(LEFT - 10, at + PANEL / 2 + 4, label, anchor="end"))
             out += _panel(left, at, *panels[name, row])
     return "\n".join([*out, "</svg>"]) + "\n"
 
@@ -185,17 +185,8 @@ def _panel(x: float, y: float, said: str, values: str, points: Sequence[tuple[fl
         f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.2" stroke-linejoin="round"/>'
         f'<circle cx="{kept[0][0]:.1f}" cy="{kept[0][1]:.1f}" r="2.6" fill="{PAPER}" stroke="{colour}"/>'
         f'<circle cx="{end[0]:.1f}" cy="{end[1]:.1f}" r="2.8" fill="{colour}"/>',
-        _text(x + middle, y + PANEL + 13, values or "no Jacobian", size=10, colour=FAINT, anchor="middle"),
+        text_at(x + middle, y + PANEL + 13, values or "no Jacobian", size=10, colour=FAINT, anchor="middle"),
     ]
-
-
-def _text(
-    x: float, y: float, text: str, *, size: int = 11, colour: str = INK, anchor: str = "start", weight: str = "normal"
-) -> str:
-    return (
-        f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
-        f'font-weight="{weight}">{escape(text)}</text>'
-    )
 
 
 def main() -> None:
@@ -210,7 +201,7 @@ def main() -> None:
         rows.append(row)
     print(table(rows))
     out = Path(HERE).parent / "docs" / "pictures" / "dirac.svg"
-    out.write_text(draw(panels), encoding="utf-8")
+    out.writetext_at(draw(panels), encoding="utf-8")
     print(f"\n{out.name}: {out.stat().st_size / 1e3:.0f} kB")
 
 

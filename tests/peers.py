@@ -58,3 +58,9 @@ def write_random_inception(path, seed=0):
             tensor.uniform_(0.8, 1.25, generator=draws)
     torch.save(weights, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def forget(monkeypatch, library):
+    """Have a library imported anew when it is next asked for."""
+    for name in [each for each in sys.modules if each.partition(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, name)

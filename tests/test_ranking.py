@@ -47,12 +47,6 @@ def test_cards_of_a_run():
     assert ranking.cards_of({}) == ranking.cards_of({"cards": 3}) == {}
 
 
-@pytest.mark.parametrize("floor", [None, "x", True, math.nan, math.inf])
-def test_no_floor(floor):
-    assert ranking.floor_of({"floor": floor}) is None
-    assert ranking.floor_of(None) is None
-
-
 @pytest.mark.parametrize(
     ("cells", "best"),
     [

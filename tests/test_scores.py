@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gansmith.errors import Refused
 from gansmith.run import Run
-from gansmith.scores import Evaluation, Score, differences, evaluations, keep
+from gansmith.scores import Evaluation, Score, differences, evaluations, floor_of, keep
 
 CARD = {"metric": "fd-toy", "samples": 100, "extractor_checksum": "ab" * 32, "k": None, "floor": 2.0, "reason": "so"}
 
@@ -82,3 +82,9 @@ def test_a_newer_schema_is_refused(tmp_path):
 @given(st.dictionaries(st.text(max_size=4), st.one_of(st.none(), st.integers(), st.text(max_size=4)), max_size=4))
 def test_a_card_never_differs_from_itself(card):
     assert differences(card, dict(card)) == []
+
+
+@pytest.mark.parametrize("floor", [None, "x", True, math.nan, math.inf])
+def test_no_floor(floor):
+    assert floor_of({"floor": floor}) is None
+    assert floor_of(None) is None

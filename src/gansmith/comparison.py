@@ -11,9 +11,9 @@ from gansmith import charts
 from gansmith.contenders import Comparison, Contender, collect
 from gansmith.errors import Refused
 from gansmith.page import data_uri, duration, figure, panel, picture_uri, whole
-from gansmith.ranking import floor_of
 from gansmith.run import write_atomically
 from gansmith.score_table import side_by_side
+from gansmith.scores import floor_of
 
 UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 """What wall time is shown in: the first of which the longest training takes three."""

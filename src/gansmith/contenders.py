@@ -6,7 +6,6 @@ Scores of unlike cards are never put in one row. Knows no torch.
 from __future__ import annotations
 
 import bisect
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from gansmith.errors import Refused, nearest
 from gansmith.ranking import Row, asked_as, better_of, cards_of
 from gansmith.report import Summary, summarize
 from gansmith.run import Run
-from gansmith.scores import Score, differences, evaluations
+from gansmith.scores import Score, differences, evaluations, is_number
 
 
 class Point(NamedTuple):
@@ -179,21 +178,17 @@ def _curves(run: Run) -> dict[str, list[Point]]:
     curves: dict[str, list[Point]] = {}
     for event in run.events():
         images = event.get("images", 0)
-        if event.get("event") == "progress" and _number(event.get("seconds")):
+        if event.get("event") == "progress" and is_number(event.get("seconds")):
             _back(clock, images)
             clock.append((images, event["seconds"]))
         elif event.get("event") == "score":
             scores = event.get("scores") or {}
             for name, value in scores.items():
-                if _number(value) and "/" not in name:
+                if is_number(value) and "/" not in name:
                     points, spread = curves.setdefault(name, []), scores.get(f"{name}/spread")
                     _back(points, images)
-                    points.append(Point(images, 0.0, value, spread if _number(spread) else None))
+                    points.append(Point(images, 0.0, value, spread if is_number(spread) else None))
     return {name: [p._replace(seconds=seconds_at(p.images, clock)) for p in points] for name, points in curves.items()}
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _back(points: list[Any], images: float) -> None:

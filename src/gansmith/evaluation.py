@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 import gansmith
 from gansmith import media, scoring
-from gansmith import model as models
 from gansmith import recipe as recipes
 from gansmith.data import Dataset, open_dataset
 from gansmith.engine import hardware
@@ -21,10 +20,11 @@ from gansmith.errors import Refused
 from gansmith.metrics import reading
 from gansmith.metrics.choice import CHEAP
 from gansmith.metrics.score import Drawn, Scorer
+from gansmith.model import Model, load
 from gansmith.recipe import Data
 from gansmith.report import write_report
 from gansmith.run import Run
-from gansmith.scores import Evaluation, keep
+from gansmith.scores import Evaluation, Score, keep
 
 SHOWN, NEAREST, SEARCHED = 10, 6, 20_000
 """Samples in the picture of neighbours, neighbours of each, and examples among which they are sought."""
@@ -74,65 +74,84 @@ def evaluate(
     began = time.perf_counter()
     if reference not in ("test", "train"):
         raise Refused(f"reference: test or train, not {reference!r}")
-    place, given = hardware.pick_device(device), dict(options or {})
-    run = _run_of(what)
-    source: Any
-    if run is not None:
-        source = models.load(run.path, checkpoint=checkpoint, device=device)
-        train, test = _splits(data, given, run.recipe().data, data is None)
-        shape, conditional = source.shape, source.classes is not None
-    else:
-        if data is None:
-            raise Refused(f"{what}: pictures need data to be scored against", "Give --data NAME_OR_PATH.")
-        source = what if isinstance(what, Dataset) else open_dataset(Data(source=str(what), **given))
-        train, test = _splits(data, given, Data(), False)
-        shape, conditional = source.shape, _same_classes(source, train)
-    if tuple(shape) != tuple(train.shape):
-        remedy = f"Read both at one size: --resolution {shape[-2]}x{shape[-1]}." if len(shape) == 3 else None
-        raise Refused(f"{_name(what)} makes {_sides(shape)}, but {train.name} holds {_sides(train.shape)}", remedy)
-    if isinstance(source, Dataset):
-        n = _count(source, n)
+    place = hardware.pick_device(device)
+    subject = _open(what, data, dict(options or {}), checkpoint, device)
     scorer = Scorer(
-        train, test if reference == "test" else None, metrics=metrics, labelled=conditional, quick=False, seed=seed,
-        n=n, cache=cache, device=place, say=say, weights=weights, download=download,
+        subject.train, subject.test if reference == "test" else None, metrics=metrics, labelled=subject.labelled,
+        quick=False, seed=seed, n=_count(subject.source, n), cache=cache, device=place, say=say, weights=weights,
+        download=download,
     )  # fmt: skip
-    notes = _notes(scorer, train, test, reference)
-    for note in notes:
-        if say:
+    notes = _notes(scorer, subject, reference)
+    if say:
+        for note in notes:
             say(note)
-    if isinstance(source, Dataset):
-        rows = reading.some(source, scorer.n, seed)
-        scores = scorer.evaluate(_Pictures(source, rows, conditional), seed=seed, progress=progress)
-    else:
-        sample, path = scoring.samples_of(source, scorer), scoring.path_of(source, scorer)
-        scores = scorer.evaluate(sample, seed=seed, path=path, progress=progress)
-    if not scores:
-        raise Refused(f"{_name(what)}: its samples are not finite")
+    scores = _scored(subject, scorer, seed, progress)
     made = {
         "date": time.strftime("%Y-%m-%d %H:%M:%S %z"), "device": str(place), "gansmith": gansmith.__version__,
         "torch": torch.__version__, "numpy": np.__version__, "seconds": round(time.perf_counter() - began, 2),
     }  # fmt: skip
-    found = Evaluation(_name(what), getattr(source, "images", None), scores, notes, made)
-    if run is not None:
-        keep(run, found)
-        if train.modality == "image":
-            media.save_image(run.neighbours_file, _neighbours(source, scorer, train))
-        write_report(run)
+    model = subject.source if isinstance(subject.source, Model) else None
+    found = Evaluation(subject.name, model.images if model else None, scores, notes, made)
+    if model is not None:
+        keep(model.run, found)
+        if model.modality == "image":
+            media.save_image(model.run.neighbours_file, _neighbours(model, scorer, subject.train))
+        write_report(model.run)
     return found
 
 
 # --- the parts -------------------------------------------------------------------------------------
 
 
-def _run_of(what: str | Path | Dataset) -> Run | None:
-    if isinstance(what, Dataset):
-        return None
-    run = Run(Path(what))
-    return run if run.info_file.exists() else None
+class _Subject(NamedTuple):
+    """What is scored, against which data, and whether it has labels that can be read as theirs."""
+
+    name: str
+    source: Model | Dataset
+    train: Dataset
+    test: Dataset | None
+    labelled: bool
 
 
-def _name(what: str | Path | Dataset) -> str:
-    return what.name if isinstance(what, Dataset) else str(what)
+def _open(
+    what: str | Path | Dataset,
+    data: str | Dataset | None,
+    options: Mapping[str, Any],
+    checkpoint: str | int,
+    device: str,
+) -> _Subject:
+    """Open a run or pictures and the data, and see that they fit."""
+    name = what.name if isinstance(what, Dataset) else str(what)
+    if not isinstance(what, Dataset) and Run(Path(what)).info_file.exists():
+        model = load(what, checkpoint=checkpoint, device=device)
+        train, test = _splits(data, options, model.recipe.data if data is None else None)
+        found = _Subject(name, model, train, test, model.classes is not None)
+    elif data is None:
+        raise Refused(f"{what}: pictures need data to be scored against", "Give --data NAME_OR_PATH.")
+    else:
+        pictures = what if isinstance(what, Dataset) else open_dataset(Data(source=str(what), **options))
+        train, test = _splits(data, options, None)
+        found = _Subject(name, pictures, train, test, _same_classes(pictures, train))
+    shape = found.source.shape
+    if tuple(shape) != tuple(train.shape):
+        remedy = f"Read both at one size: --resolution {shape[-2]}x{shape[-1]}." if len(shape) == 3 else None
+        raise Refused(f"{name} makes {_sides(shape)}, but {train.name} holds {_sides(train.shape)}", remedy)
+    return found
+
+
+def _scored(
+    subject: _Subject, scorer: Scorer, seed: int, progress: Callable[[int, int], None] | None
+) -> Sequence[Score]:
+    source = subject.source
+    if isinstance(source, Model):
+        sample, path = scoring.samples_of(source, scorer), scoring.path_of(source, scorer)
+        scores = scorer.evaluate(sample, seed=seed, path=path, progress=progress)
+    else:
+        rows = reading.some(source, scorer.n, seed)
+        scores = scorer.evaluate(_Pictures(source, rows, subject.labelled), seed=seed, progress=progress)
+    if not scores:
+        raise Refused(f"{subject.name}: its samples are not finite")
+    return scores
 
 
 def _sides(shape: Sequence[int]) -> str:
@@ -141,13 +160,11 @@ def _sides(shape: Sequence[int]) -> str:
     return f"images of {shape[1]}x{shape[2]} with {shape[0]} channel{'s' if shape[0] > 1 else ''}"
 
 
-def _splits(
-    data: str | Dataset | None, options: Mapping[str, Any], base: Data, of_run: bool
-) -> tuple[Dataset, Dataset | None]:
-    """The training split of the data, and the other one where there is one."""
+def _splits(data: str | Dataset | None, options: Mapping[str, Any], own: Data | None) -> tuple[Dataset, Dataset | None]:
+    """The training split of the data, and the other one where there is one; `own` is the run's, where they are its."""
     if isinstance(data, Dataset):
         return data, None
-    fields = {**(base.model_dump() if of_run else {}), **options, **({} if data is None else {"source": data})}
+    fields = {**(own.model_dump() if own else {}), **options, **({} if data is None else {"source": data})}
     if fields.get("split") == "test":
         raise Refused("split: what is scored against is chosen by --reference", "--reference test, or train.")
     spec = recipes.validate({"data": fields}, "data").data
@@ -162,19 +179,21 @@ def _same_classes(pictures: Dataset, train: Dataset) -> bool:
     return set(pictures.classes) <= set(train.classes)
 
 
-def _count(pictures: Dataset, n: int | None) -> int | None:
-    if n is not None and n > pictures.count:
-        raise Refused(f"{pictures.name}: holds {pictures.count:,} examples, and -n asks for {n:,}")
-    return min(10_000, pictures.count) if n is None else n
+def _count(source: Model | Dataset, n: int | None) -> int | None:
+    if not isinstance(source, Dataset):
+        return n
+    if n is not None and n > source.count:
+        raise Refused(f"{source.name}: holds {source.count:,} examples, and -n asks for {n:,}")
+    return min(10_000, source.count) if n is None else n
 
 
-def _notes(scorer: Scorer, train: Dataset, test: Dataset | None, reference: str) -> list[str]:
+def _notes(scorer: Scorer, subject: _Subject, reference: str) -> list[str]:
     notes = [f"metrics: {', '.join(scorer.cards)}; {scorer.reason}"]
     count, split = scorer.card["reference_samples"], scorer.card["reference_split"]
-    if reference == "test" and test is None:
-        notes.append(f"reference: {count:,} of the training data, since {train.name} has no test split")
+    if reference == "test" and subject.test is None:
+        notes.append(f"reference: {count:,} of the training data, since {subject.train.name} has no test split")
     else:
-        notes.append(f"reference: {count:,} examples of {train.name}'s {split} split")
+        notes.append(f"reference: {count:,} examples of {subject.train.name}'s {split} split")
     return notes
 
 
@@ -191,15 +210,12 @@ class _Pictures:
         return Drawn(reading.array(self.dataset, rows), labels)
 
 
-def _neighbours(model: Any, scorer: Scorer, train: Dataset) -> Any:
+def _neighbours(model: Model, scorer: Scorer, train: Dataset) -> Any:
     """A picture: each row a sample, and the training examples whose features are nearest to it."""
-    kind = getattr(scorer.extractor, "name", "")
-    most = SEARCHED if kind in CHEAP else 2000
-    rows = reading.some(train, most, 0)
-    labels = scorer.labels(SHOWN, seed=1) if model.classes is not None else None
-    samples = model.decode(model.latents(SHOWN, 1), labels)
-    fakes = torch.from_numpy(scorer.extractor.features(samples))
-    reals = torch.cat([torch.from_numpy(scorer.extractor.features(part)) for part in reading.read(train, rows)])
-    near = torch.cdist(fakes, reals).topk(min(NEAREST, len(reals)), largest=False).indices.numpy()
+    rows = reading.some(train, SEARCHED if scorer.extractor.name in CHEAP else 2000, 0)
+    samples = model.decode(model.latents(SHOWN, 1), scoring.labels_for(model, scorer, SHOWN, 1))
+    fakes, reals = scorer.extractor.features(samples), scorer.features_of(train, rows)
+    near = torch.cdist(torch.from_numpy(fakes), torch.from_numpy(reals))
+    near = near.topk(min(NEAREST, len(reals)), largest=False).indices.numpy()
     shown = [np.concatenate([samples[i : i + 1], reading.array(train, rows[near[i]])]) for i in range(SHOWN)]
     return media.grid(np.concatenate(shown), near.shape[1] + 1)

@@ -148,7 +148,7 @@ def _limits(points: NDArray[Any]) -> tuple[float, float, float, float]:
 # --- films -----------------------------------------------------------------------------------------
 
 
-def slerp(a: NDArray[np.float32], b: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+def slerp(a: NDArray[Any], b: NDArray[Any], share: float | NDArray[Any]) -> NDArray[Any]:
     """Spherical interpolation between latents, row by row: `a` at share 0, `b` at share 1.
 
     A straight line between two normal vectors passes through lengths that a generator never saw in
@@ -157,7 +157,10 @@ def slerp(a: NDArray[np.float32], b: NDArray[np.float32], share: float) -> NDArr
     Args:
         a: [N, D].
         b: [N, D].
-        share: in [0, 1].
+        share: in [0, 1]; or [N, 1], one for each row.
+
+    Returns:
+        [N, D], in the precision of `a`.
     """
     lengths = np.linalg.norm(a, axis=1, keepdims=True) * np.linalg.norm(b, axis=1, keepdims=True)
     cosine = (a * b).sum(axis=1, keepdims=True) / np.maximum(lengths, 1e-12)
@@ -167,7 +170,7 @@ def slerp(a: NDArray[np.float32], b: NDArray[np.float32], share: float) -> NDArr
     safe = np.where(flat, 1, sine)
     from_a = np.where(flat, 1 - share, np.sin((1 - share) * angle) / safe)
     from_b = np.where(flat, share, np.sin(share * angle) / safe)
-    return (from_a * a + from_b * b).astype(np.float32)
+    return (from_a * a + from_b * b).astype(a.dtype)
 
 
 def tour(stops: NDArray[np.float32], steps: int) -> Iterator[NDArray[np.float32]]:

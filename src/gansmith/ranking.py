@@ -11,21 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gansmith.scores import Score
+from gansmith.scores import Score, floor_of
 
 
 def better_of(card: Mapping[str, Any] | None) -> str:
     """What is better of a score, as its card says: `lower`, `higher` or `real`; without one, `lower`."""
     told = (card or {}).get("better")
     return told if told in ("lower", "higher", "real") else "lower"
-
-
-def floor_of(card: Mapping[str, Any] | None) -> float | None:
-    """What real data score, by a card; None where that is not known."""
-    found = (card or {}).get("floor")
-    if not isinstance(found, int | float) or isinstance(found, bool) or not math.isfinite(found):
-        return None
-    return float(found)
 
 
 def cost(value: float, card: Mapping[str, Any] | None) -> float:
@@ -82,7 +74,7 @@ class Row:
     @property
     def real(self) -> float | None:
         """What real data score; None where that is not known."""
-        known = [floor_of(score.card) for score in self.cells if score]
+        known = [score.floor for score in self.cells if score]
         return next((value for value in known if value is not None), None)
 
     def best(self) -> tuple[int | None, str]:

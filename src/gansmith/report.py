@@ -6,7 +6,6 @@ It is complete without the script, which adds a slider over the sample grids and
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from gansmith.page import data_uri, duration, fact, figure, panel, whole
 from gansmith.ranking import better_of, cards_of, cost, floor_of
 from gansmith.run import Run, write_atomically
 from gansmith.score_table import evaluation_section
+from gansmith.scores import is_number
 
 FRAMES = 24
 """Sample grids shown over time; of more, evenly spaced ones are taken."""
@@ -114,15 +114,11 @@ def _best(events: Sequence[Mapping[str, Any]], info: Mapping[str, Any]) -> Best 
 def _plain_scores(event: Mapping[str, Any]) -> dict[str, float]:
     """The scores themselves, without their spreads and floors (`fd-mnist/spread`)."""
     scores = event.get("scores") or {}
-    return {name: float(v) for name, v in scores.items() if _finite(v) and "/" not in name}
+    return {name: float(v) for name, v in scores.items() if is_number(v) and "/" not in name}
 
 
 def _only(events: Events, kind: str) -> Iterator[Mapping[str, Any]]:
     return (event for event in events if event.get("event") == kind)
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 # --- the page --------------------------------------------------------------------------------------
@@ -240,7 +236,7 @@ def _series(events: Events, field: str) -> dict[str, list[tuple[float, float]]]:
     series: dict[str, list[tuple[float, float]]] = {}
     for event in _only(events, "progress"):
         for name, value in (event.get(field) or {}).items():
-            if _finite(value):
+            if is_number(value):
                 series.setdefault(name, []).append((event["images"], value))
     return series
 
@@ -266,7 +262,7 @@ def _scores(events: Events, info: Mapping[str, Any]) -> str:
         scores = event.get("scores") or {}
         for name, value in _plain_scores(event).items():
             told = scores.get(f"{name}/spread")
-            spread = float(told) if told is not None and _finite(told) else 0.0
+            spread = float(told) if told is not None and is_number(told) else 0.0
             series.setdefault(name, []).append((event["images"], value))
             bands.setdefault(name, []).append((value - spread, value + spread))
     panels, cards = [], cards_of(info)
@@ -298,7 +294,7 @@ def _schedules(events: Events) -> str:
     knobs = _series(events, "knobs")
     moving = {name: points for name, points in knobs.items() if len({value for _, value in points}) > 1}
     still = {name: points[-1][1] for name, points in knobs.items() if name not in moving}
-    speed = [(e["images"], e["rate"]) for e in _only(events, "progress") if _finite(e.get("rate"))]
+    speed = [(e["images"], e["rate"]) for e in _only(events, "progress") if is_number(e.get("rate"))]
     panels = [panel(name.replace("_", " "), {name: points}) for name, points in moving.items()]
     panels.append(panel("images per second", {"images per second": speed}, from_zero=True))
     constant = ", ".join(f"{escape(name.replace('_', ' '))} {charts.short(value)}" for name, value in still.items())

@@ -139,10 +139,15 @@ def value(score: Score) -> str:
     return f'{number(score.value)} <small title="{escape(score.spread_is)}">± {rough(score.spread)}</small>'
 
 
+def better_words(which: str) -> str:
+    """What is better, in words."""
+    return BETTER.get(which, ("", which))[1]
+
+
 def better(which: str) -> str:
     """What is better, as markup: a sign, and words where there is room."""
-    sign, words = BETTER.get(which, ("", which))
-    return f'{sign} <span class="words">{escape(words)}</span>'
+    sign, _ = BETTER.get(which, ("", which))
+    return f'{sign} <span class="words">{escape(better_words(which))}</span>'
 
 
 def card_row(score: Score, columns: int) -> str:

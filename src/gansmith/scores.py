@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from gansmith.errors import Refused
 from gansmith.run import Run, write_json
@@ -19,6 +19,17 @@ SCHEMA = 1
 
 TOLD = ("reason", "measure", "better", "leaning", "floor", "floor_is", "extractor_accuracy")
 """What a card tells for people, and what follows from the rest: unlike ones do not make cards unlike."""
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value out of JSON is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def floor_of(card: Mapping[str, Any] | None) -> float | None:
+    """What real data score, by a card; None where that is not known."""
+    found = (card or {}).get("floor")
+    return float(found) if is_number(found) else None
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,7 @@ class Score:
     @property
     def floor(self) -> float | None:
         """What real examples, unseen in training, score in the generator's place; None where it is not known."""
-        found = self.card.get("floor")
-        return None if found is None else float(found)
+        return floor_of(self.card)
 
     def record(self) -> dict[str, Any]:
         """As JSON can hold it."""

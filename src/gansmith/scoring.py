@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gansmith import ranking
 from gansmith.data import Dataset, open_dataset
 from gansmith.engine.sampler import Sampler
 from gansmith.errors import Refused
+from gansmith.media import slerp
 from gansmith.metrics import choice
 from gansmith.metrics.measure import Walk, wanted
 from gansmith.metrics.score import Drawn, Sample, Scorer, numbers
@@ -51,11 +53,16 @@ def check_metrics(names: Sequence[str], data: Dataset) -> None:
         wanted(name, choice.extractors(data))
 
 
+def labels_for(sampler: Sampler, scorer: Scorer, n: int, seed: int) -> NDArray[np.int64] | None:
+    """Labels for a generator's samples, as frequent as in the data; None where it takes none."""
+    return scorer.labels(n, seed=seed) if sampler.classes is not None else None
+
+
 def samples_of(sampler: Sampler, scorer: Scorer) -> Sample:
     """Samples of a generator for a scorer, its labels as frequent as in the data."""
 
     def draw(n: int, seed: int) -> Drawn:
-        labels = scorer.labels(n, seed=seed) if sampler.classes is not None else None
+        labels = labels_for(sampler, scorer, n, seed)
         return Drawn(sampler.decode(sampler.latents(n, seed), labels), labels)
 
     return draw
@@ -65,24 +72,16 @@ def path_of(sampler: Sampler, scorer: Scorer) -> Walk:
     """Neighbours on random arcs through a generator's latent space."""
 
     def walk(n: int, epsilon: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        labels = scorer.labels(n, seed=seed) if sampler.classes is not None else None
+        labels = labels_for(sampler, scorer, n, seed)
+        # In float32 the steps would drown in rounding; and on the sphere, since an arc between two lengths bends.
         ends = sampler.latents(2 * n, seed).astype(np.float64)
+        lengths = np.linalg.norm(ends, axis=1, keepdims=True)
+        start, stop = np.split(ends / lengths, 2)
         at = np.random.Generator(np.random.PCG64([seed, 2])).random((n, 1))
-        one, other = (_arc(ends[:n], ends[n:], t) for t in (at, at + epsilon))
+        one, other = ((slerp(start, stop, t) * lengths[:n]).astype(np.float32) for t in (at, at + epsilon))
         return sampler.render(one, labels), sampler.render(other, labels)
 
     return walk
-
-
-def _arc(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Spherical interpolation of normal vectors, row by row (White, 2016, arXiv:1609.04468), in float64.
-
-    In float32 the steps of a path length would drown in rounding.
-    """
-    one, other = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
-    angle = np.arccos(np.clip((one * other).sum(1, keepdims=True), -1, 1))
-    mixed = (np.sin((1 - share) * angle) * one + np.sin(share * angle) * other) / np.sin(angle)
-    return (mixed * np.linalg.norm(a, axis=1, keepdims=True)).astype(np.float32)
 
 
 class Scoring:

@@ -1,27 +1,15 @@
 """Degradations are what they say, and a metric's answer to them is named rightly."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from benches import load_bench
 
-BENCH = Path(__file__).resolve().parents[2] / "bench"
 N, CLASSES = 40, 10
 
 
 @pytest.fixture(scope="module")
 def bench():
-    sys.path.insert(0, str(BENCH))  # where it finds what the benchmarks share
-    try:
-        spec = importlib.util.spec_from_file_location("bench_behaviour", BENCH / "behaviour.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["bench_behaviour"] = module  # dataclasses look their module up
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(BENCH))
-    return module
+    return load_bench("behaviour")
 
 
 @pytest.fixture(scope="module")

@@ -1,27 +1,17 @@
 """The metrics' benchmark measures what it says, at a size where it takes seconds."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-BENCH = Path(__file__).resolve().parents[2] / "bench"
+from benches import BENCH, load_bench
 
 
 @pytest.fixture(scope="module")
 def bench():
-    sys.path.insert(0, str(BENCH))
-    try:
-        spec = importlib.util.spec_from_file_location("bench_metrics", BENCH / "metrics.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(BENCH))
-    return module
+    return load_bench("metrics")
 
 
 @pytest.mark.parametrize("law", ["white", "natural", "nearly singular"])

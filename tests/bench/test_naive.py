@@ -1,25 +1,16 @@
 """The references are over the same networks: stock layers compute what gansmith's do."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from benches import load_bench
 
 from gansmith.build import Facts, build
 from gansmith.recipe import load
 
-BENCH = Path(__file__).resolve().parents[2] / "bench"
-
 
 @pytest.fixture(scope="module")
 def naive():
-    spec = importlib.util.spec_from_file_location("bench_naive", BENCH / "naive.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["bench_naive"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_bench("naive")
 
 
 @pytest.mark.parametrize("name", ["gan", "dcgan", "r3gan-small"])

@@ -22,15 +22,13 @@ order, −∂L_G/∂θ = gψ and −∂L_D/∂ψ = −dθ − κψ, where κψ i
 from __future__ import annotations
 
 import cmath
-import importlib.util
 import math
-import sys
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from benches import load_bench
 from torch import nn
 
 from gansmith.build import functions
@@ -42,8 +40,6 @@ from gansmith.games.synthesis import Lazy, Synthesis
 from gansmith.losses import adversarial, penalties
 from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.losses.penalties import Penalty
-
-BENCH = Path(__file__).resolve().parents[2] / "bench"
 
 E = math.exp(-1)
 SLOPES: dict[tuple[str, tuple[tuple[str, Any], ...]], tuple[float, float]] = {
@@ -79,14 +75,7 @@ KINKED = ("dragan", "gradient_penalty")
 
 @pytest.fixture(scope="module")
 def dirac():
-    sys.path.insert(0, str(BENCH))  # where it finds what the benchmarks share
-    try:
-        spec = importlib.util.spec_from_file_location("bench_dirac", BENCH / "dirac.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(BENCH))
-    return module
+    return load_bench("dirac")
 
 
 def loss_of(case: tuple[str, tuple[tuple[str, Any], ...]]) -> AdversarialLoss:

@@ -7,6 +7,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from peers import forget
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -255,13 +256,8 @@ def test_another_kind_of_model_is_refused(tmp_path):
 # --- the library ------------------------------------------------------------------------------------
 
 
-def without_library(monkeypatch):
-    for name in [each for each in sys.modules if each.partition(".")[0] == "transformers"]:
-        monkeypatch.delitem(sys.modules, name)
-
-
 def test_without_the_extra(model, monkeypatch):
-    without_library(monkeypatch)
+    forget(monkeypatch, "transformers")
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(Refused, match=r"library transformers\npip install 'gansmith\[dinov2\]'"):
         Dinov2Extractor(model[0])
@@ -269,7 +265,7 @@ def test_without_the_extra(model, monkeypatch):
 
 @pytest.mark.parametrize("code", ["raise RuntimeError('operator torchvision::nms is not there')", "import nonesuch"])
 def test_with_a_library_that_cannot_be_imported(model, tmp_path, monkeypatch, code):
-    without_library(monkeypatch)
+    forget(monkeypatch, "transformers")
     (tmp_path / "transformers").mkdir()
     (tmp_path / "transformers" / "__init__.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)

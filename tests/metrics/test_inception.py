@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from peers import forget
 
 from gansmith.errors import Refused
 from gansmith.metrics import inception
@@ -273,13 +274,8 @@ def test_a_download_is_checked_and_whole_or_not_at_all(tmp_path, own_cache, monk
 # --- the library ------------------------------------------------------------------------------------
 
 
-def without_library(monkeypatch):
-    for name in [each for each in sys.modules if each.partition(".")[0] == "torch_fidelity"]:
-        monkeypatch.delitem(sys.modules, name)
-
-
 def test_without_the_extra(admitted, monkeypatch):
-    without_library(monkeypatch)
+    forget(monkeypatch, "torch_fidelity")
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(Refused, match=r"torch-fidelity\npip install 'gansmith\[fid\]'"):
         InceptionExtractor(admitted)
@@ -287,7 +283,7 @@ def test_without_the_extra(admitted, monkeypatch):
 
 @pytest.mark.parametrize("code", ["raise RuntimeError('operator torchvision::nms is not there')", "import nonesuch"])
 def test_with_a_library_that_cannot_be_imported(admitted, tmp_path, monkeypatch, code):
-    without_library(monkeypatch)
+    forget(monkeypatch, "torch_fidelity")
     (tmp_path / "torch_fidelity").mkdir()
     (tmp_path / "torch_fidelity" / "__init__.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)

@@ -9,9 +9,7 @@ from gansmith.cli.flags import Parser, add_device_flag, new_file
 from gansmith.cli.terminal import table
 from gansmith.errors import DONE
 from gansmith.page import figure, rough
-from gansmith.score_table import number
-
-BETTER = {"lower": "lower", "higher": "higher", "real": "as real data"}
+from gansmith.score_table import better_words, number
 
 if TYPE_CHECKING:
     from gansmith.contenders import Comparison
@@ -54,7 +52,7 @@ def lines(found: Comparison) -> list[str]:
     rows = []
     for row in found.rows:
         real = "" if row.real is None else figure(row.real)
-        rows.append((row.name, *_cells(row), real, _best(row, names), BETTER.get(row.better, row.better)))
+        rows.append((row.name, *_cells(row), real, _best(row, names), better_words(row.better)))
     return table(("score", *names, "real data", "best", "better"), rows).splitlines()
 
 

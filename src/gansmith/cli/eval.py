@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gansmith.cli.flags import Parser, add_data_flags, add_device_flag, examples, new_file, seed
+from gansmith.cli.flags import Parser, add_data_flags, add_device_flag, data_options, examples, new_file, seed
 from gansmith.cli.terminal import table
 from gansmith.errors import DONE
 from gansmith.page import figure, rough
+from gansmith.score_table import better_words
 
 if TYPE_CHECKING:
     from gansmith.scores import Evaluation
@@ -22,13 +23,13 @@ EXAMPLES = """\
   gansmith eval path/to/pictures --data cifar10 --metrics fd,kd
   gansmith eval samples.npz --data mnist --data-root ~/data --out scores.json"""
 
-BETTER = {"lower": "lower", "higher": "higher", "real": "as real data"}
-
 
 def parser() -> Parser:
     """The command's flags."""
     flags = Parser("eval", "Score a run, or any pictures, against data; each score with its spread and card.", EXAMPLES)
-    flags.add_argument("what", metavar="RUN_OR_IMAGES", help="a run's folder; or pictures: folder, zip, .npz, name")
+    flags.add_argument(
+        "what", nargs="?", metavar="RUN_OR_IMAGES", help="a run's folder; or pictures: folder, zip, .npz, name"
+    )
     flags.add_argument("--data", metavar="NAME_OR_PATH", help="score against these (the run's own data)")
     flags.add_argument("--metrics", metavar="M,M", help="fid, kid, fd, kd, prdc, … (by data and machine); `list` lists")
     flags.add_argument("-n", "--number", type=examples, metavar="N", help="samples (10000, or as many as there are)")
@@ -47,12 +48,14 @@ def parser() -> Parser:
 
 def run(argv: Sequence[str]) -> int:
     """Run the command."""
-    if "list" in argv and "--metrics" in argv:
+    flags = parser()
+    args = flags.read(argv)
+    if args.metrics == "list":
         return _list()
-    args = parser().read(argv)
+    if args.what is None:
+        flags.error("RUN_OR_IMAGES is missing")
     out = None if args.out is None else new_file(args.out, ".json", "scores are", args.force)
-    given = {"root": args.data_root, "resolution": args.resolution, "channels": args.channels, "fit": args.fit}
-    given |= {"background": args.background, "skip_bad": args.skip_bad, "limit": args.limit, "split": args.split}
+    options = data_options(args) | ({"root": args.data_root} if args.data_root is not None else {})
     weights = {"inception": args.inception, "dinov2": args.dinov2}
 
     from gansmith.evaluation import evaluate
@@ -61,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
     found = evaluate(
         args.what, args.data, metrics=args.metrics.split(",") if args.metrics else None, n=args.number, seed=args.seed,
         reference=args.reference, checkpoint=args.checkpoint, device=args.device,
-        options={key: value for key, value in given.items() if value is not None},
+        options=options,
         weights={key: value for key, value in weights.items() if value is not None}, download=args.download,
         say=print, progress=_progress if sys.stderr.isatty() else None,
     )  # fmt: skip
@@ -80,7 +83,7 @@ def lines(found: Evaluation) -> list[str]:
     rows = [
         (
             score.name, figure(score.value), "" if score.spread is None else f"± {rough(score.spread)}",
-            "" if score.floor is None else figure(score.floor), BETTER[score.better],
+            "" if score.floor is None else figure(score.floor), better_words(score.better),
         )
         for score in found.scores
     ]  # fmt: skip

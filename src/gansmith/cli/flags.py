@@ -201,10 +201,14 @@ def add_data_flags(parser: Parser) -> None:
     parser.add_argument("--limit", type=examples, metavar="N", help="use N examples of a seeded shuffle")
 
 
+def data_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What the data flags set, by the option's name."""
+    return {name: getattr(args, name) for name in DATA if getattr(args, name) is not None}
+
+
 def data_fields(args: argparse.Namespace) -> dict[str, Any]:
     """The recipe's `data.*` fields that the data flags set, by dotted name."""
-    given = {name: getattr(args, name) for name in DATA if getattr(args, name) is not None}
-    return {f"data.{k}": as_text(v) if isinstance(v, str) else v for k, v in given.items()}
+    return {f"data.{k}": as_text(v) if isinstance(v, str) else v for k, v in data_options(args).items()}
 
 
 def add_device_flag(parser: Parser) -> None:

@@ -69,6 +69,16 @@ class Side:
         return Side(self.features[:n], logits, labels, None if self.images is None else self.images[:n])
 
     @cached_property
+    def finite(self) -> bool:
+        """Whether all features are."""
+        return bool(np.isfinite(self.features).all())
+
+    @cached_property
+    def constant(self) -> bool:
+        """Whether all examples have the same features."""
+        return len(self.features) > 1 and bool((self.features == self.features[0]).all())
+
+    @cached_property
     def moments(self) -> Gaussian:
         """Mean and covariance of the features, float64."""
         return moments_of(self.features)
@@ -265,10 +275,10 @@ def check(measure: Measure, materials: Materials, name: str) -> None:
     least, wanted_count = min(len(real.features), len(fake.features)), needed(measure, real.features.shape[1])
     if least < wanted_count:
         raise Refused(f"{name}: needs {wanted_count:,} samples on either side, and there are {least:,}")
-    for whose, rows in (("the reference's features", real.features), ("the samples' features", fake.features)):
-        if not np.isfinite(rows).all():
+    for whose, side in (("the reference's features", real), ("the samples' features", fake)):
+        if not side.finite:
             raise Refused(f"{name}: {whose} are not finite (NaN or infinity)")
-    if len(real.features) > 1 and bool((real.features == real.features[0]).all()):
+    if real.constant:
         raise Refused(f"{name}: the reference's features are all alike, so nothing can be measured in them")
     if "labels" in measure.needs and fake.labels is None:
         raise Refused(f"{name}: needs labelled samples, and these have no labels")

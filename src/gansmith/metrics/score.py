@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ class Scorer:
     ) -> None:
         if test is not None and (test.shape, test.modality) != (train.shape, train.modality):
             raise Refused(f"{test.name}: the test split's examples are {test.shape}, but the training's {train.shape}")
-        self._train, self._test, self._seed, self._say = train, test, seed, say
+        self._train, self._test, self._seed, self._say, self._cache = train, test, seed, say, cache
         self._choose_reference(n)
         usual, why = choice.default(train, quick=quick, weights=weights)
         names = metrics or choice.metrics(train, usual, labelled=labelled, quick=quick)
@@ -146,7 +147,7 @@ class Scorer:
             self._check_counts(measures, chosen.extractor.dims)
             if metrics is None:
                 chosen = chosen._replace(reason=f"{chosen.reason}, {why}" if kind == "domain" else why)
-            self._passes.append(self._prepare(kind, chosen, measures, cache))
+            self._passes.append(self._prepare(kind, chosen, measures))
         self.extractor = self._passes[0].chosen.extractor
         self.cards = {self._title(p, m): self._card(p, m) for p in self._passes for m in p.measures}
         self.card = next(iter(self.cards.values()))
@@ -244,11 +245,11 @@ class Scorer:
                 if count < (wants := needed(measure, dims)):
                     raise Refused(f"{measure.name}: needs {wants:,} {whose}, and there are {count:,}")
 
-    def _prepare(self, kind: str, chosen: Chosen, measures: list[Measure], cache: bool) -> _Pass:
+    def _prepare(self, kind: str, chosen: Chosen, measures: list[Measure]) -> _Pass:
         one = _Pass(kind, chosen, measures, Side(np.zeros((0, chosen.extractor.dims), np.float32)), {}, {})
-        one.real = self._real_side(one, cache)
+        one.real = self._real_side(one)
         draws = self._draws_of_reals(kind)
-        self._values_of_reals(one, [m for m in measures if "path" not in m.needs], draws, cache)
+        self._values_of_reals(one, [m for m in measures if "path" not in m.needs], draws)
         for measure in measures:
             if measure.name == "fd" and measure.name not in one.values:
                 m = len(one.real.features)
@@ -256,24 +257,34 @@ class Scorer:
                 one.values_are["fd"] = "expected of two draws from one Gaussian of the reference's covariance"
         return one
 
-    def _real_side(self, one: _Pass, cache: bool) -> Side:
+    def features_of(self, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The chief's features of these examples, float32 [N, dims]; kept for next time where the scorer keeps any."""
+        return self._kept(self._passes[0], dataset, rows)[0]
+
+    def _real_side(self, one: _Pass) -> Side:
         reference, rows = self._reference, self._rows
-        file = stored.file_of("features", self._key(one, "reference", len(rows))) if cache else None
-        held = stored.read(file) if reference.fingerprint else None
-        if held is not None and ("logits" in held[0] or not one.classifies):
-            features, logits = (held[0][k].numpy() if k in held[0] else None for k in ("features", "logits"))
-            assert features is not None
-        else:
-            if self._say and one.kind not in choice.CHEAP:
-                self._say(f"Making {one.kind}'s features of {len(rows):,} reference examples; they are kept for later.")
-            features, logits = _extracted(one, read(reference, rows))
-            if reference.fingerprint:
-                tensors = {"features": torch.from_numpy(features)}
-                if logits is not None:
-                    tensors["logits"] = torch.from_numpy(logits)
-                stored.write(file, tensors, {})
+        features, logits = self._kept(one, reference, rows)
         labels = None if reference.labels is None else reference.labels[rows]
         return Side(features, logits, labels, self._images(one, reference, rows))
+
+    def _kept(
+        self, one: _Pass, dataset: Dataset, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Features and logits of real examples, from the cache or into it."""
+        extractor = one.chosen.extractor
+        key = [extractor.checksum, extractor.version, dataset.fingerprint, hashlib.sha256(rows.tobytes()).hexdigest()]
+        file = stored.file_of("features", key) if self._cache and dataset.fingerprint else None
+        held = stored.read(file)
+        if held is not None and ("logits" in held[0] or not one.classifies):
+            return held[0]["features"].numpy(), held[0]["logits"].numpy() if "logits" in held[0] else None
+        if self._say and one.kind not in choice.CHEAP:
+            self._say(f"Making {one.kind}'s features of {len(rows):,} real examples; they are kept for later.")
+        features, logits = _extracted(one, read(dataset, rows))
+        tensors = {"features": torch.from_numpy(features)}
+        if logits is not None:
+            tensors["logits"] = torch.from_numpy(logits)
+        stored.write(file, tensors, {})
+        return features, logits
 
     def _images(self, one: _Pass, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8] | None:
         if "images" not in one.needs:
@@ -286,9 +297,9 @@ class Scorer:
             return 0
         return max(1, len(self._others) // self.n)
 
-    def _values_of_reals(self, one: _Pass, measures: Sequence[Measure], draws: int, cache: bool) -> None:
+    def _values_of_reals(self, one: _Pass, measures: Sequence[Measure], draws: int) -> None:
         """What real examples score: a mean over draws that share no example, since one is uncertain by a tenth."""
-        kept = cache and bool(self._train.fingerprint and self._reference.fingerprint)
+        kept = self._cache and bool(self._train.fingerprint and self._reference.fingerprint)
         size = min(self.n, len(self._others))
         side = functools.cache(lambda i: self._others_side(one, self._others[i * size : (i + 1) * size]))
         for measure in measures:
