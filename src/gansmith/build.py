@@ -23,7 +23,7 @@ from gansmith.draws import Draws, mix, seeded
 from gansmith.errors import Refused, nearest
 from gansmith.games.game import Game
 from gansmith.games.synthesis import Augment, Lazy
-from gansmith.losses import adversarial, penalties
+from gansmith.losses import adversarial, penalties, regularizers
 from gansmith.own import module_of
 from gansmith.recipe import Network, Part, Recipe
 
@@ -45,6 +45,10 @@ _HELPERS = ("game", "layers", "convolution", "geometry")
 """Modules of the rooms that hold no part of their own."""
 
 
+PENALTIES = ((penalties, penalties.Penalty), (regularizers, regularizers.Regularizer))
+"""Where a recipe's penalties are found, and what such a function gives."""
+
+
 def build(recipe: Recipe, facts: Facts) -> Game:
     """Build the game that a recipe describes, with seeded first weights, on the CPU in float32.
 
@@ -54,10 +58,11 @@ def build(recipe: Recipe, facts: Facts) -> Game:
     with seeded(mix(recipe.seed, 0x1217)):
         offers: dict[str, Any] = {"shape": facts.shape, "classes": facts.classes, "noise": recipe.noise}
         networks = {role: network(role, part, offers) for role, part in recipe.all_networks().items()}
-        loss = _function(adversarial, adversarial.AdversarialLoss, "loss", recipe.loss)
+        loss = _function("loss", recipe.loss, (adversarial, adversarial.AdversarialLoss))
         lazy: dict[str, Lazy] = {}
         for name, part in recipe.penalties.items():
-            penalty = _function(penalties, penalties.Penalty, "penalties", Part(name=name, **part.arguments))
+            named = Part(name=name, **part.arguments)
+            penalty = _function("penalties", named, *PENALTIES)
             lazy[name] = Lazy(penalty, part.every)
         given = {**offers, **networks, "networks": networks, "loss": loss, "penalties": lazy}
         given["augment"] = augment(recipe, offers)
@@ -144,14 +149,14 @@ def construct(cls: Callable[..., Any], arguments: Mapping[str, Any], offers: Map
         raise Refused(f"{where}: {error}") from error
 
 
-def _function(module: ModuleType, kind: type, where: str, part: Part) -> Any:
-    known = functions(module, kind)
+def _function(where: str, part: Part, *rooms: tuple[ModuleType, type]) -> Any:
+    known = {name: module for module, kind in rooms for name in functions(module, kind)}
     key = part.name.replace("-", "_")
     if key not in known:
-        near = nearest(key, known)
-        hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
+        near = nearest(key, sorted(known))
+        hint = f"did you mean {near!r}?" if near else f"there are {', '.join(sorted(known))}"
         raise Refused(f"{where}: none is called {part.name!r}; {hint}")
-    return construct(getattr(module, key), part.arguments, {}, f"{where}.{part.name}")
+    return construct(getattr(known[key], key), part.arguments, {}, f"{where}.{part.name}")
 
 
 def functions(module: ModuleType, kind: type) -> list[str]:

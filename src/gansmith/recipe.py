@@ -114,6 +114,7 @@ class Optimizer(Frozen):
             the first as momentum.)
         eps: added to the denominator.
         weight_decay: decoupled for `adamw`, L2 otherwise.
+        weight_clip: bound c to which each weight is clipped after a step, to [-c, c]; None is off.
     """
 
     name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
@@ -121,6 +122,7 @@ class Optimizer(Frozen):
     betas: tuple[Scheduled, Scheduled] = (0.0, 0.99)
     eps: Annotated[Number, Field(gt=0)] = 1e-8
     weight_decay: Annotated[Number, Field(ge=0)] = 0.0
+    weight_clip: Annotated[Number, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _in_range(self) -> Optimizer:

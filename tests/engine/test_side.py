@@ -117,3 +117,15 @@ def test_health_is_finite_where_all_gradients_are():
     assert torch.isfinite(side.health())
     side.collect([torch.tensor([[float("inf"), -float("inf")]]), torch.ones(1)], first=True)
     assert not torch.isfinite(side.health())
+
+
+@pytest.mark.parametrize("working", [torch.float32, torch.bfloat16])
+def test_weights_are_clipped_after_a_step(working: torch.dtype):
+    net = network().to(working)
+    flat = Flat(dict(net.named_parameters()), CPU, torch.float32, working)
+    plain = flat.master.clone()
+    side = Side([flat], Optimizer(name="sgd", lr=0.1, betas=(0.0, 0.0), weight_clip=0.125), None)
+    side.collect([torch.ones_like(t) for t in side.targets], first=True)
+    side.step(0, 1)
+    torch.testing.assert_close(flat.master, (plain - 0.1).clamp(-0.125, 0.125))
+    assert all(p.abs().max() <= 0.125 for p in net.parameters())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gansmith.networks import dcgan, mlp, patches, r3gan, resnet
-from gansmith.networks.layers import couples, still
+from gansmith.networks.layers import couples, read, still
 
 SMALL = {"blocks": 1, "cardinality": 2, "widths": [8, 4]}
 FAMILIES = {"mlp": (mlp, {}), "dcgan": (dcgan, {"width": 4}), "r3gan": (r3gan, SMALL),
@@ -61,6 +61,19 @@ def test_labels_matter(family: str):
     assert discriminator(x, a)[0] != discriminator(x, b)[0]
 
 
+@pytest.mark.parametrize("classes", [0, 5])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_discriminator_is_its_two_halves(family: str, classes: int):
+    torch.manual_seed(0)
+    module, arguments = FAMILIES[family]
+    discriminator = module.Discriminator((2, 9, 13), classes, **arguments).eval()
+    labels = torch.tensor([0, 1, 2]) if classes else None
+    x = torch.randn(3, 2, 9, 13)
+    features = read(discriminator, x, labels)
+    assert features.shape == (3, discriminator.feature_width)
+    assert torch.equal(discriminator.logits(features, labels), discriminator(x, labels))
+
+
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_examples_are_treated_one_by_one_unless_it_is_said(family: str):
     torch.manual_seed(0)
@@ -83,7 +96,7 @@ def test_the_tutorials_pair():
     kinds = [type(m).__name__ for m in mlp.Generator(shape, 100, dropout=0.3).layers]
     assert kinds == ["Linear", "ReLU", "Dropout", "Linear", "Squash"]
     kinds = [type(m).__name__ for m in mlp.Discriminator(shape, dropout=0.3).layers]
-    assert kinds == ["Linear", "LeakyReLU", "Dropout", "Linear"]
+    assert kinds == ["Linear", "LeakyReLU", "Dropout"]
 
 
 def test_points_are_not_squashed():

@@ -236,6 +236,8 @@ class Side:
         pieces = self._given if self.optimizer.takes_pieces else None
         self.optimizer.step(self.grads if pieces is None else pieces, lr, b1, b2, pieces=pieces is not None)
         for flat in self.flats:
+            if self.recipe.weight_clip is not None:
+                flat.master.clamp_(-self.recipe.weight_clip, self.recipe.weight_clip)
             flat.refresh()
 
     def state(self) -> dict[str, torch.Tensor]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
@@ -12,16 +13,17 @@ from gansmith.draws import Draws, use
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.losses.penalties import Penalty
-from gansmith.networks.layers import couples, run, still
+from gansmith.losses.regularizers import Look, Regularizer
+from gansmith.networks.layers import Critic, couples, read, run, still
 
 Augment = Callable[[torch.Tensor, Draws, Mapping[str, float | torch.Tensor]], torch.Tensor]
 """Examples [B, …], draws and knobs → augmented examples [B, …], differentiable twice."""
 
 
 class Lazy(NamedTuple):
-    """A penalty, and how seldom it is applied."""
+    """A penalty of either kind, and how seldom it is applied."""
 
-    penalty: Penalty
+    penalty: Penalty | Regularizer
     every: int = 1
 
 
@@ -32,7 +34,8 @@ class Synthesis(Game):
         generator: (noise [B, noise], labels) → data.
         discriminator: (data, labels) → logits [B].
         loss: the adversarial loss.
-        penalties: by name; their weights are the knobs of the same names.
+        penalties: on the discriminator's gradient, and regularizers of either side, by name; their weights are
+            the knobs of the same names.
         noise: dimensions of the latent vector.
         discriminator_steps: discriminator moves for each generator move.
         shared_fakes: one set of fakes serves both sides of a round, so that the generator runs forward
@@ -61,8 +64,13 @@ class Synthesis(Game):
         self.generator, self.discriminator = generator, discriminator
         self.loss, self.noise = loss, noise
         self.penalties = dict(penalties or {})
+        self.slopes = {k: v.penalty for k, v in self.penalties.items() if isinstance(v.penalty, Penalty)}
+        self.regularizers = {k: v.penalty for k, v in self.penalties.items() if isinstance(v.penalty, Regularizer)}
         self.discriminator_steps = discriminator_steps
         self.shared_fakes = shared_fakes and discriminator_steps == 1
+        for name, regularizer in self.regularizers.items():
+            if regularizer.reads and not isinstance(discriminator, Critic):
+                raise ValueError(f"{name} reads the discriminator's features, which this one does not offer")
         mixes = loss.coupled or any(lazy.penalty.coupled for lazy in self.penalties.values())
         self.coupled = couples(generator) or couples(discriminator) or mixes
         self.joint_pass = not couples(discriminator) if joint_pass is None else joint_pass
@@ -77,15 +85,25 @@ class Synthesis(Game):
 
     def variant(self, move: str, step: int) -> Hashable:
         """The penalties that are due at this step."""
-        due = move == "discriminator"
-        return tuple(name for name, lazy in self.penalties.items() if due and step % lazy.every == 0)
+        each = self.penalties.items()
+        return tuple(name for name, lazy in each if lazy.penalty.side == move and step % lazy.every == 0)
 
-    def fakes(self, turn: Turn) -> torch.Tensor:
-        """The generator's fakes for this move: one set a round where they are shared."""
-        draws = turn.draws.under("fakes") if self.shared_fakes else turn.draws
-        noise = draws.normal("noise", self.noise)
-        with use(draws):
+    def states(self) -> dict[str, tuple[torch.Tensor, Literal["mean", "sum", "same"]]]:
+        """What regularizers remember, by `name/state`."""
+        return {f"{name}/{key}": first for name, one in self.regularizers.items() for key, first in one.states.items()}
+
+    def latents(self, turn: Turn) -> torch.Tensor:
+        """The noise [B, noise] of this move's fakes: one set a round where they are shared."""
+        return self._drawn(turn).normal("noise", self.noise)
+
+    def fakes(self, turn: Turn, noise: torch.Tensor | None = None) -> torch.Tensor:
+        """The generator's fakes for this move, of its own noise or of another."""
+        noise = self.latents(turn) if noise is None else noise
+        with use(self._drawn(turn)):
             return run(self.generator, noise, turn.batch.labels)
+
+    def _drawn(self, turn: Turn) -> Draws:
+        return turn.draws.under("fakes") if self.shared_fakes else turn.draws
 
     def discriminator_loss(self, turn: Turn) -> Outcome:
         """The adversarial loss of real against fake, and the penalties that are due."""
@@ -93,11 +111,12 @@ class Synthesis(Game):
         real, fake = turn.batch.data, made.detach()
         on_real, on_fake, gradients = self._judge(turn, real, fake)
         terms = {"adversarial": self.loss.discriminator(on_real, on_fake)}
-        for name, lazy in self.penalties.items():
-            if name in gradients:
-                terms[name] = turn.knobs[name] * lazy.every * lazy.penalty.value(gradients[name])
+        for name, gradient in gradients.items():
+            terms[name] = self._weighted(turn, name, self.slopes[name].value(gradient))
+        added, state = self.regularized("discriminator", turn, fake, on_real, on_fake)
         shared = {"fake": made, "on_real": on_real.detach()} if self.shared_fakes else {}
-        return Outcome(terms, shared=shared, watched={"on_real": on_real.detach(), "on_fake": on_fake.detach()})
+        watched = {"on_real": on_real.detach(), "on_fake": on_fake.detach()}
+        return Outcome({**terms, **added}, state=state, shared=shared, watched=watched)
 
     def generator_loss(self, turn: Turn) -> Outcome:
         """The adversarial loss of fakes that the discriminator judges anew, augmented anew."""
@@ -118,14 +137,45 @@ class Synthesis(Game):
             if self.loss.relativistic:
                 with torch.no_grad():
                     on_real = run(self.discriminator, self._seen(turn, turn.batch.data, "real"), labels, logits=True)
-        return Outcome({"adversarial": self.loss.generator(on_real, on_fake)})
+        added, state = self.regularized("generator", turn, fake, on_real, on_fake)
+        return Outcome({"adversarial": self.loss.generator(on_real, on_fake), **added}, state=state)
+
+    def regularized(
+        self, move: str, turn: Turn, fake: torch.Tensor, on_real: torch.Tensor, on_fake: torch.Tensor
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """What the regularizers that are due add to a move's terms, and their new states."""
+        due, labels = set(self.variant(move, turn.step)), turn.batch.labels  # type: ignore[arg-type]
+        terms: dict[str, torch.Tensor] = {}
+        states: dict[str, torch.Tensor] = {}
+        for name, regularizer in self.regularizers.items():
+            if name in due:
+                look = Look(
+                    turn.batch.data, fake, on_real, on_fake, self.latents(turn), labels,
+                    draws=turn.draws.under(f"{turn.draws.prefix}/{name}"),
+                    state={key: turn.state[f"{name}/{key}"] for key in regularizer.states},
+                    generator=self.generator, discriminator=self.discriminator,
+                    judge=partial(self._judged, turn, name),
+                    features=lambda points: read(self.discriminator, points, labels),
+                    make=partial(self.fakes, turn),
+                )  # fmt: skip
+                value, state = regularizer.value(look)
+                terms[name] = self._weighted(turn, name, value)
+                states |= {f"{name}/{key}": new for key, new in state.items()}
+        return terms, states
+
+    def _weighted(self, turn: Turn, name: str, value: torch.Tensor) -> torch.Tensor:
+        return turn.knobs[name] * self.penalties[name].every * value
+
+    def _judged(self, turn: Turn, name: str, points: torch.Tensor, purpose: str) -> torch.Tensor:
+        seen = self._seen(turn, points, f"{name} {purpose}")
+        return run(self.discriminator, seen, turn.batch.labels, logits=True)
 
     def _judge(
         self, turn: Turn, real: torch.Tensor, fake: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Logits on real and fake, and the gradient that each due penalty asks for."""
         labels, due = turn.batch.labels, set(self.variant("discriminator", turn.step))  # type: ignore[arg-type]
-        at = {name: lazy.penalty.at for name, lazy in self.penalties.items() if name in due}
+        at = {name: penalty.at for name, penalty in self.slopes.items() if name in due}
         on_ends = {end for end in at.values() if isinstance(end, str)}
         gradients: dict[str, torch.Tensor] = {}
         if self.joint_pass and len(on_ends) != 1:

@@ -29,6 +29,11 @@ class Penalty(NamedTuple):
     value: Callable[[torch.Tensor], torch.Tensor]
     coupled: bool = False
 
+    @property
+    def side(self) -> str:
+        """The move that it joins."""
+        return "discriminator"
+
 
 def squared_norm(gradient: torch.Tensor) -> torch.Tensor:
     """‖g‖² of each example, [B, …] → [B], summed in at least float32."""

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gansmith.networks.convolution import Conv2d, ConvTranspose2d
-from gansmith.networks.layers import BatchNorm, Squash, one_hot, pad_to, stages
+from gansmith.networks.layers import BatchNorm, Critic, Squash, one_hot, pad_to, stages
 
 
 class Generator(nn.Module):
@@ -45,7 +45,7 @@ class Generator(nn.Module):
         return self.layers(first)[:, :, : self.shape[1], : self.shape[2]]
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Image → logit by 4x4 convolutions of stride 2, batch norm but for the first, and LeakyReLU.
 
     A class is given by projection: its embedding's product with the features joins the logit (Miyato
@@ -61,23 +61,29 @@ class Discriminator(nn.Module):
         super().__init__()
         self.classes = classes
         number, base = stages(_checked(shape))
-        self.padded = (base[0] << number, base[1] << number)
+        self.base, self.padded = base, (base[0] << number, base[1] << number)
         layers: list[nn.Module] = [Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(number - 1):
             layers += [Conv2d(width, width * 2, 4, 2, 1, bias=False), BatchNorm(width * 2), nn.LeakyReLU(0.2)]
             width *= 2
         self.layers = nn.Sequential(*layers)
         self.last = Conv2d(width, 1, base)
+        self.feature_width = width * base[0] * base[1]
         if classes:
             self.embedding = nn.Embedding(classes, width)
         initialise(self)
 
-    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, C, H, W], int64 [B] → logits [B]."""
-        features = self.layers(pad_to(data, *self.padded))
-        logits = self.last(features).flatten()
+    def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W] → [B, F], the coarsest grid."""
+        # As (H, W, C), which is how convolutions lay it out: no copy.
+        return self.layers(pad_to(data, *self.padded)).permute(0, 2, 3, 1).flatten(1)
+
+    def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, F], int64 [B] → [B]."""
+        grid = features.view(len(features), *self.base, -1).permute(0, 3, 1, 2)
+        logits = self.last(grid).flatten()
         if labels is not None and self.classes:
-            logits = logits + (features.mean((2, 3)) * self.embedding(labels)).sum(1)
+            logits = logits + (grid.mean((2, 3)) * self.embedding(labels)).sum(1)
         return logits
 
 

@@ -68,6 +68,37 @@ def run(
     return out if out.dtype == torch.float64 else out.float()
 
 
+class Critic(nn.Module):
+    """A discriminator in two halves, so that others may read its features: D(x, y) = logits(features(x, y), y).
+
+    What another term or head needs of a discriminator (feature matching, an auxiliary classifier, InfoGAN's reader)
+    is this, and `read` gives it.
+
+    Attributes:
+        feature_width: F, the length of a feature vector.
+    """
+
+    feature_width: int
+
+    def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, …], int64 [B] → [B, F]."""
+        raise NotImplementedError
+
+    def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, F], int64 [B] → [B]."""
+        raise NotImplementedError
+
+    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, …], int64 [B] → logits [B]."""
+        return self.logits(self.features(data, labels), labels)
+
+
+def read(network: nn.Module, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+    """The features [B, F] of a `Critic`, in the precision of its own weights."""
+    assert isinstance(network, Critic)
+    return network.features(data.to(next(network.parameters(), data).dtype), labels)
+
+
 def couples(network: nn.Module) -> bool:
     """Whether a network mixes the examples of a batch: it has batch norm, or says `coupled = True`."""
     norms = (nn.modules.batchnorm._BatchNorm, BatchNorm)

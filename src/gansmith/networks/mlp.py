@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from gansmith.networks.layers import Dropout, Squash, one_hot
+from gansmith.networks.layers import Critic, Dropout, Squash, one_hot
 
 
 class Generator(nn.Module):
@@ -52,7 +52,7 @@ class Generator(nn.Module):
         return self.layers(noise).view(-1, *self.shape)
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Data → logit through hidden layers with LeakyReLU.
 
     A class is given by its one-hot vector, joined to the data (Mirza and Osindero, 2014).
@@ -76,14 +76,19 @@ class Discriminator(nn.Module):
         super().__init__()
         self.classes = classes
         layers = _hidden(math.prod(shape) + classes, hidden, dropout, slope)
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], 1))
+        self.layers, self.last = nn.Sequential(*layers), nn.Linear(hidden[-1], 1)
+        self.feature_width = hidden[-1]
 
-    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, *shape], int64 [B] → logits [B]."""
+    def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, *shape], int64 [B] → [B, F], the last hidden layer."""
         flat = data.flatten(1)
         if labels is not None and self.classes:
             flat = torch.cat([flat, one_hot(labels, self.classes, flat)], 1)
-        return self.layers(flat).squeeze(1)
+        return self.layers(flat)
+
+    def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, F] → [B]."""
+        return self.last(features).squeeze(1)
 
 
 def _hidden(width: int, hidden: Sequence[int], dropout: float, slope: float) -> list[nn.Module]:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansmith.networks.convolution import Conv2d
-from gansmith.networks.layers import GAIN, SLOPE, ClassLogit, ClassNoise, pad_to, scaled, squashed
+from gansmith.networks.layers import GAIN, SLOPE, ClassLogit, ClassNoise, Critic, pad_to, scaled, squashed
 
 
 class Block(nn.Module):
@@ -88,7 +88,7 @@ class Generator(nn.Module):
         return squashed(x) if self.squash else x
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Patches → grid → residual blocks → logit.
 
     Args:
@@ -115,10 +115,15 @@ class Discriminator(nn.Module):
         self.padded = (grid[0] * patch, grid[1] * patch)
         self.first = scaled(Conv2d(shape[0] * patch**2, width, 1))
         self.blocks = nn.Sequential(*[Block(width) for _ in range(blocks)])
-        self.end = ClassLogit(width * math.prod(grid), classes, features, math.sqrt(classes / features))
+        self.feature_width = width * math.prod(grid)
+        self.end = ClassLogit(self.feature_width, classes, features, math.sqrt(classes / features))
 
-    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, C, H, W], int64 [B] → logits [B]."""
+    def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W] → [B, F], the grid."""
         x = F.pixel_unshuffle(pad_to(data, *self.padded), self.patch)
         x = F.leaky_relu(self.blocks(self.first(x)), SLOPE)
-        return self.end(x.permute(0, 2, 3, 1).flatten(1), labels)
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+    def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, F], int64 [B] → [B]."""
+        return self.end(features, labels)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansmith.networks.convolution import Conv2d, downsample, upsample
-from gansmith.networks.layers import GAIN, SLOPE, ClassLogit, ClassNoise, pad_to, scaled, squashed, stages
+from gansmith.networks.layers import GAIN, SLOPE, ClassLogit, ClassNoise, Critic, pad_to, scaled, squashed, stages
 
 
 class Block(nn.Module):
@@ -156,7 +156,7 @@ class Generator(nn.Module):
         return squashed(x) if self.squash else x
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Image → logit; with classes, the product of the features and a class's embedding (Section 4.3).
 
     Args:
@@ -203,15 +203,20 @@ class Discriminator(nn.Module):
         if self.product:
             self.pattern = nn.Parameter(torch.randn(widths[0], *base) / math.sqrt(base[0] * base[1]))
         area = 1 if self.product else base[0] * base[1]
-        self.end = ClassLogit(widths[0] * area, classes, features, 1 / math.sqrt(features))
+        self.feature_width = widths[0] * area
+        self.end = ClassLogit(self.feature_width, classes, features, 1 / math.sqrt(features))
 
-    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, C, H, W], int64 [B] → logits [B]."""
+    def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W] → [B, F], in the basis."""
         x = pad_to(data, *self.padded)
         x = F.pixel_unshuffle(x, self.patch) if self.patch > 1 else x
         x = self.layers(self.first(x))
         x = (x * self.pattern).sum((2, 3)) if self.product else x.permute(0, 2, 3, 1)
-        return self.end(x.flatten(1), labels)
+        return x.flatten(1)
+
+    def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, F], int64 [B] → [B]."""
+        return self.end(features, labels)
 
 
 def _basis_kind(basis: str) -> bool:

@@ -21,6 +21,7 @@ from gansmith.networks.convolution import Conv2d
 from gansmith.networks.layers import (
     BatchNorm,
     ClassBatchNorm,
+    Critic,
     SpectralConv2d,
     SpectralLinear,
     one_hot,
@@ -210,7 +211,7 @@ class Generator(nn.Module):
         return x[:, :, : self.shape[1], : self.shape[2]]
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Image → blocks that halve the size, and one or two that do not → ReLU, sum over places, dense layer.
 
     A class is given by projection: logit = wᵀh + b + e_yᵀh of the features h, with e_y the class's embedding (Miyato
@@ -253,19 +254,23 @@ class Discriminator(nn.Module):
         )
         self.place = _place(attention, shape, [min(self.padded) >> min(i + 1, number) for i in range(number + after)])
         self.attention = None if self.place is None else Attention(widths[self.place + 1], spectral)
+        self.feature_width = widths[-1]
         self.last = _linear(widths[-1], 1, spectral)
         self.embedding = _linear(classes, widths[-1], spectral, bias=False) if classes else None
 
-    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, C, H, W], int64 [B] → logits [B]."""
+    def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W] → [B, F], their sum or mean over places."""
         x = pad_to(data, *self.padded)
         for i, block in enumerate(self.blocks):
             x = block(x)
             if self.attention is not None and i == self.place:
                 x = self.attention(x)
         x = F.relu(x)
-        x = x.sum((2, 3)) if self.pool == "sum" else x.mean((2, 3))
-        logits = self.last(x).squeeze(1)
+        return x.sum((2, 3)) if self.pool == "sum" else x.mean((2, 3))
+
+    def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, F], int64 [B] → [B]."""
+        logits = self.last(features).squeeze(1)
         if labels is None or self.embedding is None:
             return logits
-        return logits + (x * self.embedding(one_hot(labels, self.classes, x))).sum(1)
+        return logits + (features * self.embedding(one_hot(labels, self.classes, features))).sum(1)
