@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -220,3 +221,56 @@ def _draw(curve: Curve, colour: int, px: Place, py: Place, marks: bool, given_ba
 
 def _tidy(value: float) -> float:
     return float(f"{value:.5g}")
+
+
+def strips(rows: Mapping[str, Sequence[float]], *, title: str, level: float | None = None) -> str:
+    """Draw one row a name: a dot for each value, and a bar at their median; on a log scale where they span much.
+
+    Args:
+        rows: finite values by name, in the order in which they are drawn.
+        title: what the chart shows.
+        level: a value to compare with, drawn as a dashed line.
+
+    Returns:
+        An SVG element, or "" where there is nothing to draw.
+    """
+    values = [v for row in rows.values() for v in row] + ([] if level is None else [level])
+    if not any(rows.values()):
+        return ""
+    low, high = min(values), max(values)
+    logs = low > 0 and high > 20 * low
+    low = 0.0 if not logs and 0 < low < 0.5 * high else low
+    scale: Place = math.log10 if logs else float
+    start, stop = scale(low), scale(high)
+    margin = 0.03 * (stop - start) or 0.5
+    start, stop = (start if low == 0.0 else start - margin), stop + margin
+    left, wide, tall = 12 + 6.4 * min(max(map(len, rows)), 44), 760, 20
+    height = tall * len(rows) + TOP + BOTTOM
+
+    def px(value: float) -> float:
+        return left + (scale(value) - start) / (stop - start) * (wide - left - RIGHT)
+
+    marks = [10.0**k for k in range(math.ceil(start), math.floor(stop) + 1)] if logs else ticks(start, stop, 6)
+    parts = [
+        _upright("rule", px(x), TOP, height - BOTTOM)
+        + f'<text class="tick" x="{px(x):.1f}" y="{height - BOTTOM + 16}" text-anchor="middle">{short(x)}</text>'
+        for x in marks
+    ]
+    if level is not None:
+        parts.append(_upright("level", px(level), TOP, height - BOTTOM))
+    for i, (name, row) in enumerate(rows.items()):
+        y = TOP + tall * (i + 0.5)
+        parts.append(
+            f'<text class="tick" x="{left - 8:.0f}" y="{y:.1f}" dy=".32em" text-anchor="end">{escape(name)}</text>'
+        )
+        parts += [f'<circle class="dot s0" cx="{px(v):.1f}" cy="{y:.1f}" r="3"/>' for v in row]
+        if row:
+            parts.append(_upright("line s0", px(statistics.median(row)), y - 7, y + 7))
+    label, middle = escape(f"{title}{' (log scale)' if logs else ''}"), (left + wide) / 2
+    parts.append(f'<text class="axis" x="{middle:.0f}" y="{height - 3}" text-anchor="middle">{label}</text>')
+    frame = f'<svg viewBox="0 0 {wide} {height}" role="img" aria-label="{escape(title)}" class="chart">'
+    return f"{frame}{''.join(parts)}</svg>"
+
+
+def _upright(kind: str, x: float, top: float, bottom: float) -> str:
+    return f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>'

@@ -11,7 +11,7 @@ from gansmith import charts
 from gansmith.contenders import Comparison, Contender, collect
 from gansmith.errors import Refused
 from gansmith.page import data_uri, duration, figure, panel, picture_uri, whole
-from gansmith.run import write_atomically
+from gansmith.run import write_text
 from gansmith.score_table import side_by_side
 from gansmith.scores import floor_of
 
@@ -47,12 +47,8 @@ def compare(
     found = collect(runs, only)
     if out is not None:
         text = page(found, device)
-        write_atomically(Path(out), lambda path: _fill(path, text))
+        write_text(Path(out), text)
     return found
-
-
-def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 # --- the page --------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from gansmith import recipe as recipes
 from gansmith.errors import GansmithError
 from gansmith.page import data_uri, duration, fact, figure, panel, whole
 from gansmith.ranking import better_of, cards_of, cost, floor_of
-from gansmith.run import Run, write_atomically
+from gansmith.run import Run, write_text
 from gansmith.score_table import evaluation_section
 from gansmith.scores import is_number
 
@@ -137,12 +137,8 @@ def write_report(run: Run) -> Path:
         Refused: no run, a damaged one, or a disk that cannot be written.
     """
     text = page(run)
-    write_atomically(run.report_file, lambda p: _fill(p, text))
+    write_text(run.report_file, text)
     return run.report_file
-
-
-def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def page(run: Run) -> str:

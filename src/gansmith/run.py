@@ -96,7 +96,11 @@ def _cannot_write(path: Path, error: OSError) -> Refused:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON file atomically."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
     write_atomically(path, lambda p: _fill(p, text))
 
 
@@ -250,7 +254,7 @@ class Run:
         """Drop events later than a clock, so that a resumed training does not write them twice."""
         if self.events_file.exists():
             kept = [json.dumps(event) for event in self.events() if event.get("images", 0) <= images]
-            write_atomically(self.events_file, lambda p: _fill(p, "".join(line + "\n" for line in kept)))
+            write_text(self.events_file, "".join(line + "\n" for line in kept))
 
 
 def create(path: str | Path, recipe: recipes.Recipe, info: Mapping[str, Any]) -> Run:
@@ -265,7 +269,7 @@ def create(path: str | Path, recipe: recipes.Recipe, info: Mapping[str, Any]) ->
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(run.path, error) from None
-    write_atomically(run.recipe_file, lambda p: _fill(p, recipes.dump(recipe)))
+    write_text(run.recipe_file, recipes.dump(recipe))
     run.update_info(**info)
     return run
 

@@ -211,6 +211,30 @@ def data_fields(args: argparse.Namespace) -> dict[str, Any]:
     return {f"data.{k}": as_text(v) if isinstance(v, str) else v for k, v in data_options(args).items()}
 
 
+LENGTHS = ("images", "epochs", "minutes", "cpu_minutes")
+
+
+def add_length_flags(parser: Parser) -> None:
+    """Add the flags that say how long a training is."""
+    parser.add_argument("--images", type=examples, metavar="N", help="length in images: 60000, 60k, 2M")
+    parser.add_argument("--epochs", type=positive, metavar="N", help="length in passes over the data")
+    parser.add_argument("--minutes", type=positive, metavar="N", help="length in minutes, measured at the start")
+    parser.add_argument("--cpu-minutes", type=positive, metavar="N", help="length in processor minutes, likewise")
+
+
+def length(args: argparse.Namespace) -> dict[str, Any]:
+    """The length that was given, by its name; empty where none was.
+
+    Raises:
+        Refused: more than one.
+    """
+    given = {name: getattr(args, name) for name in LENGTHS if getattr(args, name) is not None}
+    if len(given) > 1:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise Refused(f"{names}: give one length, not {len(given)}")
+    return given
+
+
 def add_device_flag(parser: Parser) -> None:
     """Add `--device`."""
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (auto)")

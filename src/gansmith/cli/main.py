@@ -24,6 +24,7 @@ COMMANDS = {
     "sample": "make pictures, arrays or a film with a trained GAN",
     "eval": "score a run, or any pictures, each score with its card",
     "compare": "put runs side by side: scores, curves, samples",
+    "bench": "train and score a suite of recipes alike, over several seeds",
     "runs": "list runs: recipe, data, progress, best score",
     "zoo": "list the recipes that come with gansmith, or show one",
     "data": "look at a dataset: what it holds, and what is wrong with it",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gansmith.cli.flags import Parser, add_data_flags, add_device_flag, data_fields, examples, positive
+from gansmith.cli.flags import Parser, add_data_flags, add_device_flag, add_length_flags, data_fields, length
 from gansmith.errors import DONE, Refused
 
 EXAMPLES = """\
@@ -22,8 +22,6 @@ EXAMPLES = """\
 
 Any field of a recipe is a flag by its dotted name; `gansmith zoo NAME` shows the fields of a recipe."""
 
-LENGTHS = ("images", "epochs", "minutes", "cpu_minutes")
-
 
 def parser() -> Parser:
     """The command's flags."""
@@ -31,10 +29,7 @@ def parser() -> Parser:
     flags.add_argument("recipe", nargs="?", default="auto", help="a name that `gansmith zoo` lists, or a .yaml (auto)")
     flags.add_argument("--data", metavar="NAME_OR_PATH", help="catalogue name, folder, .zip, .npz, parquet or hub id")
     flags.add_argument("--out", metavar="DIR", help="the run's folder (runs/RECIPE-DATA)")
-    flags.add_argument("--images", type=examples, metavar="N", help="length in images: 60000, 60k, 2M")
-    flags.add_argument("--epochs", type=positive, metavar="N", help="length in passes over the data")
-    flags.add_argument("--minutes", type=positive, metavar="N", help="length in minutes, measured at the start")
-    flags.add_argument("--cpu-minutes", type=positive, metavar="N", help="length in processor minutes, likewise")
+    add_length_flags(flags)
     flags.add_argument("--from", dest="start_from", metavar="RUN", help="start from a trained run (fine-tuning)")
     flags.add_argument("--dry-run", action="store_true", help="print the resolved plan, and train nothing")
     add_device_flag(flags)
@@ -65,15 +60,11 @@ def arguments(args: argparse.Namespace, fields: dict[str, Any]) -> dict[str, Any
     Raises:
         Refused: more than one length.
     """
-    given = [name for name in LENGTHS if getattr(args, name) is not None]
-    if len(given) > 1:
-        names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise Refused(f"{names}: give one length, not {len(given)}")
     return {
         "recipe": args.recipe,
         "data": args.data,
         "out": args.out or default_out(args.recipe, args.data),
-        **{name: getattr(args, name) for name in LENGTHS},
+        **length(args),
         "start_from": args.start_from,
         "device": args.device,
         "data_root": args.data_root,
