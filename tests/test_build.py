@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from gansmith import zoo
 from gansmith.build import Facts, build, find, functions
 from gansmith.data.dataset import Dataset
 from gansmith.draws import Draws
@@ -19,7 +20,7 @@ from gansmith.errors import Refused
 from gansmith.games.synthesis import Synthesis
 from gansmith.losses import adversarial, penalties
 from gansmith.networks import dcgan, mlp
-from gansmith.recipe import Recipe, load, validate, zoo_names
+from gansmith.recipe import Recipe, load, validate
 
 FACTS = Facts((1, 8, 8), 0)
 
@@ -37,7 +38,7 @@ def refusal(made: Recipe, facts: Facts = FACTS) -> str:
     return said
 
 
-@pytest.mark.parametrize("name", [name for name in zoo_names() if load(name).rule is None])
+@pytest.mark.parametrize("name", [name for name in zoo.names() if load(name).rule is None])
 def test_every_shipped_recipe_builds(name: str):
     made = load(name)
     side = made.data.resolution or (32 if name != "dcgan" else 16)

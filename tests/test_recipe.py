@@ -9,12 +9,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gansmith import zoo
 from gansmith.errors import Refused
-from gansmith.recipe import Ema, Part, Recipe, dump, load, merge, parse_overrides, validate, zoo_names
+from gansmith.recipe import Ema, Part, Recipe, dump, load, merge, parse_overrides, validate
 from gansmith.schedule import Ramp
 
 
-@pytest.mark.parametrize("name", zoo_names())
+@pytest.mark.parametrize("name", zoo.names())
 def test_every_shipped_recipe_loads_and_comes_back_from_its_dump(name: str):
     recipe = load(name)
     assert recipe.name == name

@@ -1,8 +1,8 @@
 """A recipe → networks, losses, a game.
 
 A name *is* the module (`network: resnet` → `networks/resnet.py`, its `Generator` in the generator's
-place), or `file.py:Class` of the user's own. The fields that a part accepts are its constructor's
-signature. There is no registry, and no decorator.
+place), `file.py:Class` of the user's own, or `package.module:Class` of a plug-in. The fields that a part
+accepts are its constructor's signature. There is no registry, and no decorator.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gansmith.errors import Refused, nearest
 from gansmith.games.game import Game
 from gansmith.games.synthesis import Augment, Lazy
 from gansmith.losses import adversarial, penalties, regularizers
-from gansmith.own import module_of
+from gansmith.own import installed, module_of
 from gansmith.recipe import Network, Part, Recipe
 
 
@@ -105,7 +105,7 @@ def _camel(name: str) -> str:
 
 
 def find(room: str, name: str, default: str) -> Callable[..., Any]:
-    """The class that a name stands for: `name` or `name:Class` of a room, or `file.py:Class`.
+    """The class that a name stands for: `name` or `name:Class` of a room, `file.py:Class`, or `package.module:Class`.
 
     Raises:
         Refused: no such module, file or class.
@@ -114,6 +114,8 @@ def find(room: str, name: str, default: str) -> Callable[..., Any]:
     stem, wanted = (stem, wanted) if colon else (name, default)
     if stem.endswith(".py"):
         module = module_of(Path(stem))
+    elif "." in stem:
+        module = installed(stem)
     else:
         package = importlib.import_module(f"gansmith.{room}")
         known = [m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in _HELPERS]

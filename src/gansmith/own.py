@@ -1,7 +1,8 @@
-"""A user's own Python file, as a module: `net.py:Generator`, `metric.py:measure`."""
+"""A user's own Python file as a module (`net.py:Generator`), or an installed one (`package.module:Generator`)."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -30,3 +31,15 @@ def module_of(path: Path) -> ModuleType:
         del sys.modules[key]
         raise Refused(f"{path}: cannot be imported ({type(error).__name__}: {error})") from error
     return module
+
+
+def installed(name: str) -> ModuleType:
+    """Import an installed module by its dotted name.
+
+    Raises:
+        Refused: no such module, or it fails.
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise Refused(f"{name}: cannot be imported ({type(error).__name__}: {error})") from error

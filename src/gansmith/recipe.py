@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from gansmith import zoo
 from gansmith.errors import Refused, nearest
 from gansmith.schedule import Count, Number, Ramp, Scheduled
 
@@ -200,6 +200,20 @@ class Paper(Frozen):
     authors: str | None = None
 
 
+class Reproduce(Frozen):
+    """How to reproduce a row of the paper's table, and whether that has been done.
+
+    Attributes:
+        row: what the paper reports: data, score, value.
+        command: what would train it.
+        found: what came out here, or None where it has not been run.
+    """
+
+    row: str
+    command: str
+    found: str | None = None
+
+
 class Phase(Frozen):
     """A named stretch of the training, which lasts until `until` (images, or a fraction of it all)."""
 
@@ -212,7 +226,7 @@ class Recipe(Frozen):
 
     Attributes:
         schema_version: version of this schema.
-        name, summary, paper, deviations: what this is, for people.
+        name, family, summary, explanation, paper, deviations, reproduce: what this is, for people.
         rule: `auto` fills every field that is not set here by the written rule of `gansmith.auto`.
         game: the kind of play, with its options.
         data: the data.
@@ -245,9 +259,12 @@ class Recipe(Frozen):
 
     schema_version: int = SCHEMA
     name: str = "custom"
+    family: str | None = None
     summary: str = ""
+    explanation: str = ""
     paper: Paper | None = None
     deviations: str | None = None
+    reproduce: Reproduce | None = None
     rule: Literal["auto"] | None = None
     game: Part = Part(name="synthesis")
     data: Data = Data()
@@ -378,12 +395,6 @@ def _fields_at(path: Sequence[object]) -> list[str]:
     return list(getattr(model, "model_fields", {}))
 
 
-def zoo_names() -> list[str]:
-    """The names of the recipes that ship with the package, sorted."""
-    files = resources.files("gansmith.zoo").iterdir()
-    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
-
-
 def read_fields(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
     """The plain fields of a zoo recipe or a YAML file, and a word for where they come from.
 
@@ -399,15 +410,8 @@ def read_fields(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise Refused(f"{path}: cannot read the recipe ({reason})") from None
         where = str(path)
-    elif text_name in zoo_names():
-        text = resources.files("gansmith.zoo").joinpath(f"{text_name}.yaml").read_text(encoding="utf-8")
-        where = f"recipe {text_name}"
     else:
-        near = nearest(text_name, zoo_names())
-        raise Refused(
-            f"no recipe is called {text_name!r}" + (f"; did you mean {near!r}?" if near else ""),
-            "`gansmith zoo` lists them; a file of your own ends in .yaml",
-        )
+        text, where = _zoo_text(text_name), f"recipe {text_name}"
     try:
         fields: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -418,6 +422,17 @@ def read_fields(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
     if found is None or not all(isinstance(key, str) for key in cast("Mapping[object, Any]", found)):
         raise Refused(f"{where}: a recipe is a mapping of fields to values")
     return dict(found), where
+
+
+def _zoo_text(name: str) -> str:
+    text = zoo.text_of(name)
+    if text is None:
+        near = nearest(name, zoo.names())
+        raise Refused(
+            f"no recipe is called {name!r}" + (f"; did you mean {near!r}?" if near else ""),
+            "`gansmith zoo` lists them; a file of your own ends in .yaml",
+        )
+    return text
 
 
 def load(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:

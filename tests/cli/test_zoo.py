@@ -1,38 +1,53 @@
 import pytest
 
 from gansmith import recipe as recipes
+from gansmith import zoo as shelf
 from gansmith.cli import zoo
 
 FIELDS = {
-    "new": {"name": "new", "summary": "Newer\n  than old.", "paper": {"title": "New", "year": 2020, "arxiv": "2001.1"}},
-    "old": {"name": "old", "summary": "Old.", "paper": {"title": "Old", "year": 2014}, "deviations": "None."},
+    "new": {
+        "name": "new", "summary": "Newer\n  than old. Slower.", "family": "first",
+        "explanation": "The\n  idea.\n\nThe loss: x.",
+        "reproduce": {"row": "Table 1: 5", "command": "gansmith train new"},
+        "paper": {"title": "New", "year": 2020, "arxiv": "2001.1"},
+    },
+    "old": {
+        "name": "old", "summary": "Old.", "family": "first", "paper": {"title": "Old", "year": 2014},
+        "deviations": "None.",
+    },
     "own": {"name": "own", "summary": "No paper."},
-}
+}  # fmt: skip
+SCORES = {"new": {"score": "fd-digits", "value": 7.5, "low": 7.0, "high": 9.0, "seeds": 3, "how": "one minute"}}
 
 
 @pytest.fixture
 def recipes_of_three(monkeypatch):
-    monkeypatch.setattr(recipes, "zoo_names", lambda: list(FIELDS))
+    monkeypatch.setattr(shelf, "names", lambda: list(FIELDS))
+    monkeypatch.setattr(shelf, "scores", lambda: SCORES)
     monkeypatch.setattr(recipes, "read_fields", lambda name: (FIELDS[name], name))
     monkeypatch.setattr(zoo, "yaml_of", lambda name: f"name: {name}\n")
 
 
-def test_the_table_is_by_year(cli, recipes_of_three):
+def test_the_table_is_by_family_and_year(cli, recipes_of_three):
     code, out, _ = cli("zoo")
     assert code == 0
     assert [line.split() for line in out.splitlines()] == [
-        ["year", "recipe", "what", "it", "is"],
-        ["own", "No", "paper."],
-        ["2014", "old", "Old."],
-        ["2020", "new", "Newer", "than", "old."],
+        ["family", "recipe", "year", "scored", "here", "what", "it", "is"],
+        ["first", "old", "2014", "Old"],
+        ["new", "2020", "fd-digits", "7.5", "Newer", "than", "old"],
+        ["other", "own", "No", "paper"],
     ]
 
 
 def test_one_recipe(cli, recipes_of_three):
     code, out, _ = cli("zoo", "new")
     assert code == 0
-    assert "Newer than old." in out
+    assert "Newer than old. Slower." in out
     assert "https://arxiv.org/abs/2001.1" in out
+    assert "The idea.\n\nThe loss: x." in out
+    assert "fd-digits 7.5 (7 to 9, 3 seeds; one minute)" in out
+    assert "Table 1: 5" in out
+    assert "not reproduced here yet" in out
     assert out.endswith("\n\nname: new\n")
     assert "differs  None." in cli("zoo", "old")[1]
     assert cli("zoo", "new", "--yaml")[1] == "name: new\n"
@@ -44,7 +59,7 @@ def test_a_file_of_ones_own(cli, tmp_path):
 
 
 def test_every_recipe_that_ships_can_be_shown(cli):
-    for name in recipes.zoo_names():
+    for name in shelf.names():
         code, out, err = cli("zoo", name)
         assert (code, err) == (0, "")
         assert name in out

@@ -1,0 +1,88 @@
+"""The recipes of an installed plug-in: found, trained by name, and never in the way of what ships."""
+
+import sys
+
+import pytest
+
+from gansmith import build, recipe, zoo
+from gansmith.errors import Refused
+
+RECIPE = """\
+name: theirs
+summary: A stranger's.
+generator: {network: "plugnets.nets:Generator"}
+discriminator: {network: mlp, hidden: [8]}
+conditional: false
+"""
+NETS = """\
+from torch import nn
+
+
+class Generator(nn.Module):
+    def __init__(self, shape, noise):
+        super().__init__()
+        self.layer = nn.Linear(noise, shape[0])
+
+    def forward(self, noise, labels=None):
+        return self.layer(noise)
+"""
+
+
+@pytest.fixture
+def plug_in(tmp_path, monkeypatch):
+    """Installs a distribution whose entry points are these."""
+
+    def install(points="theirs = plugnets.recipes"):
+        folder = tmp_path / "site"
+        recipes = folder / "plugnets" / "recipes"
+        recipes.mkdir(parents=True)
+        (folder / "plugnets" / "__init__.py").touch()
+        (folder / "plugnets" / "nets.py").write_text(NETS)
+        (recipes / "__init__.py").touch()
+        (recipes / "theirs.yaml").write_text(RECIPE)
+        (recipes / "dcgan.yaml").write_text("name: dcgan\n")
+        info = folder / "plugnets-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugnets\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{zoo.GROUP}]\n{points}\n")
+        monkeypatch.syspath_prepend(str(folder))
+
+    yield install
+    for name in [name for name in sys.modules if name.split(".")[0] == "plugnets"]:
+        del sys.modules[name]
+
+
+def test_a_plug_ins_recipe_is_one_of_the_zoo(plug_in):
+    plug_in()
+    assert "theirs" in zoo.names()
+    assert zoo.plugged()[1] == {"theirs": "theirs"}
+    made = build.build(recipe.load("theirs"), build.Facts((2,)))
+    assert type(made.generator).__module__ == "plugnets.nets"
+
+
+def test_what_ships_goes_before_what_is_plugged_in(plug_in):
+    before = zoo.text_of("dcgan")
+    plug_in()
+    assert zoo.text_of("dcgan") == before
+    assert zoo.plugged()[2] == ["plug-in theirs: dcgan ships with gansmith already"]
+
+
+def test_a_broken_plug_in_is_told_and_passed_over(plug_in):
+    plug_in("theirs = plugnets.recipes\nbroken = nowhere.recipes\ntwice = plugnets.recipes")
+    found, _, problems = zoo.plugged()
+    assert set(found) == {"theirs"}
+    assert [line.split(" (")[0] for line in problems if "ships" not in line] == [
+        "plug-in broken: nowhere.recipes cannot be read", "plug-in twice: theirs is of plug-in theirs already",
+    ]  # fmt: skip
+
+
+def test_a_module_that_is_not_there_is_refused():
+    wrong = recipe.validate({"generator": "nowhere.nets:Generator", "discriminator": "mlp"}, "test")
+    with pytest.raises(Refused, match=r"nowhere\.nets: cannot be imported"):
+        build.build(wrong, build.Facts((2,)))
+
+
+def test_scores_are_of_recipes_that_ship():
+    for name, found in zoo.scores().items():
+        assert name in zoo.shipped()
+        assert found["low"] <= found["value"] <= found["high"]
