@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gansmith.errors import Refused
-from gansmith.metrics.wasserstein import mind, sliced_wasserstein, wasserstein_distance
+from gansmith.metrics.measure import Materials, Side, measures
+from gansmith.metrics.wasserstein import mind, sliced_error, sliced_wasserstein, wasserstein_distance
 
 
 @pytest.mark.parametrize("d", [2, 5])
@@ -25,6 +26,39 @@ def test_agrees_with_an_optimal_assignment_on_each_direction():
     lines = (drawn / np.linalg.norm(drawn, axis=0)).T
     squares = [wasserstein_distance((x @ line)[:, None], (y @ line)[:, None]) ** 2 for line in lines]
     assert sliced_wasserstein(x, y, directions=30, seed=5) == pytest.approx(np.mean(squares) ** 0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize(("d", "shift", "scale"), [(2, 0.3, 1), (5, 0, 1.3), (5, 0.2, 1), (3, 0, 1)])
+def test_the_error_is_that_of_many_draws(d, shift, scale):
+    r = np.random.RandomState(0)
+    y = r.randn(500, d)
+    draws = [shift + scale * r.randn(400, d) for _ in range(60)]
+    found = np.std([mind(x, y, directions=64) / (3 * d) for x in draws], ddof=1)
+    assert np.mean([sliced_error(x, y, directions=64) for x in draws]) == pytest.approx(found, rel=0.25)
+
+
+def test_the_error_on_a_line_has_a_closed_form():
+    # T(x) = 2x + 1, so the potential is x² − 2 (x² + x), and its deviation that of −(x + 1)².
+    x = np.random.RandomState(1).randn(300, 1)
+    expected = ((x + 1) ** 2).std(ddof=1) / 300**0.5
+    assert sliced_error(x, 2 * x + 1, directions=5) == pytest.approx(expected, rel=1e-9)
+    assert sliced_error(x, x[::-1]) == 0
+    with pytest.raises(Refused, match="2 points or more, not 1"):
+        sliced_error(x[:1], x)
+
+
+def test_measures_give_the_distance_and_its_error():
+    r = np.random.RandomState(2)
+    real, fake = Side(r.randn(300, 4).astype(np.float32)), Side(r.randn(250, 4).astype(np.float32) + 0.5)
+    told = {name: measures()[name].compute(Materials(real, fake, 7))[""] for name in ("sw2", "mind")}
+    assert told["mind"].value == pytest.approx(mind(fake.features, real.features, seed=7), rel=1e-12)
+    error = sliced_error(fake.features, real.features, directions=1024, seed=7)
+    assert told["mind"].spread == pytest.approx(12 * error, rel=1e-12)
+    distance = sliced_wasserstein(fake.features, real.features[:250], seed=7)
+    assert told["sw2"].value == pytest.approx(distance, rel=1e-12)
+    error = sliced_error(fake.features, real.features[:250], seed=7)
+    assert told["sw2"].spread == pytest.approx(error / (2 * distance), rel=1e-12)
+    assert measures()["sw2"].compute(Materials(real, real, 7))[""][:2] == (0, 0)
 
 
 def test_sees_modes_that_a_gaussian_fit_does_not():
