@@ -5,6 +5,7 @@ import pytest
 
 from gansmith.errors import Refused
 from gansmith.metrics import neighbours
+from gansmith.metrics.measure import Materials, Side, measures
 from gansmith.metrics.neighbours import precision_recall_density_coverage
 
 
@@ -45,6 +46,29 @@ def test_agrees_where_the_least_are_sought_by_chunks(monkeypatch, n):
     x[::50] = x[1::50]  # ties
     found = precision_recall_density_coverage(x, y, k=5)
     assert found[:4] == pytest.approx(by_all_distances(x, y, 5))
+
+
+def test_several_k_at_once_are_as_each_alone():
+    r = np.random.RandomState(8)
+    x, y = r.randn(90, 4), r.randn(70, 4) * 1.1
+    found = neighbours._neighbours(x, y, (5, 3, 1))
+    assert found == {k: precision_recall_density_coverage(x, y, k=k) for k in (5, 3, 1)}
+
+
+def test_measures_that_are_asked_for_together_compute_distances_once(monkeypatch):
+    r, calls = np.random.RandomState(9), []
+    real, fake = (Side(r.randn(80, 3).astype(np.float32)) for _ in range(2))
+    alone = {name: measures()[name].compute(Materials(real, fake)) for name in ("prdc", "pr3")}
+    inner = neighbours._neighbours
+    monkeypatch.setattr(neighbours, "_neighbours", lambda x, y, ks: calls.append(ks) or inner(x, y, ks))
+    for names in (("prdc", "pr3"), ("pr3", "prdc")):
+        shared = {}
+        for name in names:
+            materials = Materials(real, fake, asked=frozenset({"fd", *names}), shared=shared)
+            assert measures()[name].compute(materials) == alone[name]
+    assert calls == [[5, 3], [5, 3]]
+    measures()["pr3"].compute(Materials(real, fake, asked=frozenset({"pr3"})))
+    assert calls[2:] == [[3]]
 
 
 def test_no_copy_of_all_features_is_made():

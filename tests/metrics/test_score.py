@@ -7,7 +7,7 @@ import pytest
 
 from gansmith.data.dataset import Dataset
 from gansmith.errors import Refused
-from gansmith.metrics import domain, reading, score
+from gansmith.metrics import domain, neighbours, reading, score
 from gansmith.metrics.frechet import frechet_distance
 from gansmith.metrics.score import Drawn, Scorer
 
@@ -173,6 +173,31 @@ def test_one_pass_of_features_serves_all_metrics(monkeypatch):
     assert 0.5 < named["precision-toy"].floor <= 1  # what real examples score
     for each in scores:
         assert json.loads(json.dumps(each.record(), allow_nan=False)) == each.record()
+
+
+def test_features_that_nobody_looks_at_are_not_made(monkeypatch):
+    def large(count, seed=0, **more):
+        array = pictures(count, seed).array.repeat(2, 2).repeat(2, 3)
+        return Dataset("toy", "image", (1, 16, 16), count, array=array, fingerprint=f"{seed}", **more)
+
+    monkeypatch.setattr(score.choice.PixelExtractor, "features", None)
+    scorer = Scorer(large(60), large(30, 1, split="test"), metrics=["ms-ssim"])
+    fakes = large(30, 2).array
+    (found,) = scorer.evaluate(lambda n, seed: fakes[:n])
+    assert found.name == "ms-ssim-1-scales"
+    assert 0 < found.value < 1
+    with pytest.raises(Refused, match=r"these images are \(1, 8, 8\)"):
+        scorer.score(lambda n, seed: pictures(n).array)
+
+
+def test_measures_that_share_work_do_so_once(monkeypatch):
+    calls, inner = [], neighbours._neighbours
+    monkeypatch.setattr(neighbours, "_neighbours", lambda x, y, ks: calls.append(list(ks)) or inner(x, y, ks))
+    names = ["pr3", "prdc", "prdc-pixels"]
+    scorer = Scorer(pictures(300, labels=False), pictures(100, seed=1, split="test", labels=False), metrics=names)
+    assert calls == [[5, 3]]  # of real examples in the samples' place
+    assert len(scorer.score(lambda n, seed: pictures(n, seed=2).array)) == 12
+    assert calls == [[5, 3], [5, 3]]
 
 
 def test_what_looks_at_samples_alone_has_the_references_value_without_a_test_split():

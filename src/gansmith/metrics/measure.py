@@ -104,6 +104,8 @@ class Materials:
         path: neighbours in latent space; None where only examples are at hand.
         modes: the truth about a mixture that the real examples are drawn from, where it is known.
         stack: classes of one channel, where the real examples stack a picture in each.
+        asked: names of all measures that will look at these.
+        shared: what one measure leaves for another that would compute it again, by a name of their own.
     """
 
     real: Side
@@ -113,6 +115,8 @@ class Materials:
     path: Walk | None = None
     modes: Modes | None = None
     stack: int | None = None
+    asked: frozenset[str] = frozenset()
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ class Measure:
         leaning: what is better where it should be as of real examples, and there are none to tell.
         bare: the name does not take the extractor's, since features do not enter.
         slow: takes long, so only on demand.
+        only: the one extractor that it is taken with; None for any.
     """
 
     name: str
@@ -151,6 +156,7 @@ class Measure:
     leaning: Literal["lower", "higher"] = "lower"
     bare: bool = False
     slow: bool = False
+    only: str | None = None
 
 
 class Wanted(NamedTuple):
@@ -164,6 +170,9 @@ PUBLISHED = {"fid": ("fd", "inception"), "kid": ("kd", "inception"), "inception-
 """Names that mean the published Inception weights, and nothing else."""
 
 SHORT = {"is": "inception-score"}
+
+APART = frozenset({"lpips"})
+"""Extractors that tell pairs of images apart, in vectors that are too long for any other use."""
 
 
 @cache
@@ -194,18 +203,28 @@ def wanted(text: str, extractors: Mapping[str, str]) -> Wanted:
         measure, extractor = PUBLISHED[name]
         return Wanted(measures()[measure], extractor)
     if name in measures():
-        return Wanted(measures()[name], None)
+        return Wanted(measures()[name], measures()[name].only)
     for measure in sorted(measures(), key=len, reverse=True):
         if name.startswith(f"{measure}-"):
             rest = name[len(measure) + 1 :]
             if rest in extractors:
-                return Wanted(measures()[measure], extractors[rest])
+                return _fitting(measures()[measure], extractors[rest])
             known = ", ".join(dict.fromkeys(extractors))
             raise Refused(f"metrics: no extractor {rest!r} for {measure}", f"There are {known}.")
     known = [*PUBLISHED, *SHORT, *measures()]
     near = nearest(name, known)
     hint = f"; did you mean {near}?" if near else ""
     raise Refused(f"metrics: no metric {text!r}{hint}", f"There are {', '.join(sorted(known))}.")
+
+
+def _fitting(measure: Measure, extractor: str) -> Wanted:
+    """The two together, where they go together."""
+    if measure.only not in (None, extractor):
+        raise Refused(f"metrics: {measure.name} is taken with {measure.only} alone, and not with {extractor}")
+    if extractor in APART and measure.needs & {"features", "logits"}:
+        what = f"metrics: {extractor} tells pairs of images apart, and gives no features for {measure.name}"
+        raise Refused(what, f"It serves {extractor} and ppl-{extractor}.")
+    return Wanted(measure, extractor)
 
 
 def _of_file(text: str) -> Measure:
@@ -241,7 +260,7 @@ def title(measure: Measure, part: str, extractor: str, tag: str) -> str:
 
 def looks_at_features(measure: Measure) -> bool:
     """Whether an extractor decides its numbers."""
-    return bool(measure.needs & {"features", "logits", "path"})
+    return measure.only is not None or bool(measure.needs & {"features", "logits", "path"})
 
 
 def jackknife(
@@ -278,7 +297,7 @@ def check(measure: Measure, materials: Materials, name: str) -> None:
     for whose, side in (("the reference's features", real), ("the samples' features", fake)):
         if not side.finite:
             raise Refused(f"{name}: {whose} are not finite (NaN or infinity)")
-    if real.constant:
+    if real.constant and real.features.shape[1]:  # else nobody looks at them, and none were made
         raise Refused(f"{name}: the reference's features are all alike, so nothing can be measured in them")
     if "labels" in measure.needs and fake.labels is None:
         raise Refused(f"{name}: needs labelled samples, and these have no labels")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,6 +17,9 @@ BLOCK = 1 << 22
 
 CHUNK = 32
 """Distances whose least is looked at before each of them."""
+
+KS = {"prdc": 5, "pr3": 3}
+"""Which neighbour each measure takes."""
 
 
 class Neighbours(NamedTuple):
@@ -51,26 +54,50 @@ def precision_recall_density_coverage(real: Features, fake: Features, *, k: int 
     Raises:
         Refused: not a finite [N, d] each, unlike d, or not more than k vectors.
     """
+    return _neighbours(real, fake, (k,))[k]
+
+
+def _neighbours(real: Features, fake: Features, ks: Sequence[int]) -> dict[int, Neighbours]:
+    """The same for several k, of which all distances are computed once."""
     a, b = as_pair(real, fake, "real", "fake", exact=False)
-    if k < 1 or min(len(a), len(b)) <= k:
-        raise Refused(f"the {k} nearest neighbours need more than {k} vectors a side, not {min(len(a), len(b))}")
+    for k in ks:
+        if k < 1 or min(len(a), len(b)) <= k:
+            raise Refused(f"the {k} nearest neighbours need more than {k} vectors a side, not {min(len(a), len(b))}")
     dtype = torch.promote_types(a.dtype, b.dtype)
     a, b = a.to(dtype), b.to(dtype)
     centre = _mean(a)  # nearer to zero, so that less cancels
-    around_a, around_b = _radii(a, centre, k), _radii(b, centre, k)
-    held = torch.zeros(len(a), dtype=torch.bool, device=a.device)  # real ball: does it hold some fake?
-    inside = torch.zeros(len(a), dtype=torch.bool, device=a.device)  # real: is it in some fake ball?
-    hits = torch.zeros(len(b), dtype=torch.int64, device=a.device)  # fake: how many real balls hold it?
+    around_a, around_b = _radii(a, centre, ks), _radii(b, centre, ks)
+    counts = {k: _Counts(len(a), len(b), a.device) for k in ks}
     for of_fake, of_real, squares in _tiles(b, a, centre):
-        # As bytes, of which sums and maxima are faster than of truths.
-        balls = (squares < around_a[of_real]).view(torch.uint8)
-        hits[of_fake] += balls.sum(1, dtype=torch.int32)
-        held[of_real] |= balls.amax(0) > 0
-        inside[of_real] |= (squares < around_b[of_fake, None]).view(torch.uint8).amax(0) > 0
-    precision, recall, coverage = (float(each.double().mean()) for each in (hits > 0, inside, held))
-    dense = hits.double() / k
-    error = float(dense.std()) / len(b) ** 0.5
-    return Neighbours(precision, recall, float(dense.mean()), coverage, k, error)
+        for k, one in counts.items():
+            # As bytes, of which sums and maxima are faster than of truths.
+            balls = (squares < around_a[k][of_real]).view(torch.uint8)
+            one.hits[of_fake] += balls.sum(1, dtype=torch.int32)
+            one.held[of_real] |= balls.amax(0) > 0
+            one.inside[of_real] |= (squares < around_b[k][of_fake, None]).view(torch.uint8).amax(0) > 0
+    return {k: one.found(k) for k, one in counts.items()}
+
+
+class _Counts:
+    """What is counted over all tiles.
+
+    Attributes:
+        held: of each real ball, whether it holds some fake.
+        inside: of each real, whether it is in some fake ball.
+        hits: of each fake, how many real balls hold it.
+    """
+
+    def __init__(self, real: int, fake: int, device: torch.device) -> None:
+        self.held = torch.zeros(real, dtype=torch.bool, device=device)
+        self.inside = torch.zeros(real, dtype=torch.bool, device=device)
+        self.hits = torch.zeros(fake, dtype=torch.int64, device=device)
+
+    def found(self, k: int) -> Neighbours:
+        """Shares of them, and the density."""
+        precision, recall, coverage = (float(e.double().mean()) for e in (self.hits > 0, self.inside, self.held))
+        dense = self.hits.double() / k
+        error = float(dense.std()) / len(dense) ** 0.5
+        return Neighbours(precision, recall, float(dense.mean()), coverage, k, error)
 
 
 def _tiles(
@@ -122,8 +149,9 @@ def _norms(rows: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
     return norms
 
 
-def _radii(x: torch.Tensor, centre: torch.Tensor, k: int) -> torch.Tensor:
-    """Squared distance from each row to its k-th neighbour."""
+def _radii(x: torch.Tensor, centre: torch.Tensor, ks: Sequence[int]) -> dict[int, torch.Tensor]:
+    """Squared distance from each row to its k-th neighbour, for each k."""
+    k = max(ks)
     least = x.new_full((len(x), k), torch.inf)
     for rows, columns, squares in _tiles(x, x, centre, half=True):
         if rows == columns:
@@ -132,7 +160,8 @@ def _radii(x: torch.Tensor, centre: torch.Tensor, k: int) -> torch.Tensor:
             turned = torch.cat([_least(strip.T.contiguous(), k) for strip in squares.split(256, 1)])
             least[columns] = _least(torch.cat([least[columns], turned], 1), k)
         least[rows] = _least(torch.cat([least[rows], _least(squares, k)], 1), k)
-    return least.amax(1)
+    ordered = least.sort(1).values.T.contiguous()
+    return {k: ordered[k - 1] for k in ks}
 
 
 def _least(values: torch.Tensor, k: int) -> torch.Tensor:
@@ -147,9 +176,13 @@ def _least(values: torch.Tensor, k: int) -> torch.Tensor:
     return values.topk(min(k, values.shape[1]), dim=1, largest=False, sorted=False).values
 
 
-def _measured(materials: Materials, k: int, parts: tuple[str, ...]) -> dict[str, Value]:
-    real, fake = materials.real.features, materials.fake.features
-    found = precision_recall_density_coverage(real, fake, k=k)
+def _measured(materials: Materials, name: str, parts: tuple[str, ...]) -> dict[str, Value]:
+    real, fake, shared = materials.real.features, materials.fake.features, materials.shared
+    if name not in shared:
+        names = [each for each in KS if each == name or each in materials.asked]
+        of = _neighbours(real, fake, [KS[each] for each in names])
+        shared |= {each: of[KS[each]] for each in names}
+    found: Neighbours = shared[name]
     counts = {"precision": len(fake), "recall": len(real), "coverage": len(real)}
     out = {}
     for part in parts:
@@ -164,13 +197,14 @@ def _measured(materials: Materials, k: int, parts: tuple[str, ...]) -> dict[str,
 
 MEASURES = (
     Measure(
-        "prdc", lambda m: _measured(m, 5, ("precision", "recall", "density", "coverage")),
+        "prdc", lambda m: _measured(m, "prdc", ("precision", "recall", "density", "coverage")),
         "precision, recall, density and coverage by 5 nearest neighbours (Naeem et al.)",
-        "higher", least=6, settings={"k": 5},
+        "higher", least=6, settings={"k": KS["prdc"]},
     ),
     Measure(
-        "pr3", lambda m: {f"{part}3": value for part, value in _measured(m, 3, ("precision", "recall")).items()},
-        "precision and recall by 3 nearest neighbours (Kynkäänniemi et al.)", "higher", least=4, settings={"k": 3},
+        "pr3", lambda m: {f"{part}3": value for part, value in _measured(m, "pr3", ("precision", "recall")).items()},
+        "precision and recall by 3 nearest neighbours (Kynkäänniemi et al.)", "higher", least=4,
+        settings={"k": KS["pr3"]},
         slow=True,
     ),
 )  # fmt: skip

@@ -20,6 +20,7 @@ from gansmith.metrics.choice import Chosen
 from gansmith.metrics.extractor import Classifies, Extractor
 from gansmith.metrics.frechet import floor
 from gansmith.metrics.measure import (
+    APART,
     Materials,
     Measure,
     Side,
@@ -67,6 +68,11 @@ class _Pass:
         return needs_of(self.measures)
 
     @property
+    def looks(self) -> bool:
+        """Whether anything is measured in features of examples; else none are made."""
+        return bool(self.needs & {"features", "logits"})
+
+    @property
     def classifies(self) -> bool:
         """Whether logits are wanted, and can be had."""
         return "logits" in self.needs and isinstance(self.chosen.extractor, Classifies)
@@ -91,7 +97,7 @@ class Scorer:
         cache: keep the fitted classifier and the reference's features for next time.
         device: where to compute features.
         say: told, in one line, of work that takes long.
-        weights: where published weights lie (`inception`, `dinov2`), if not in the usual places.
+        weights: where published weights lie (`inception`, `dinov2`, `lpips`), if not in the usual places.
         download: published weights may be downloaded.
 
     Attributes:
@@ -99,7 +105,7 @@ class Scorer:
         reason: why these features, in one line.
         n: samples that a scoring takes.
         floor: what real data scores by chance alone on the chief metric; None where that is not known.
-        extractor: what makes the chief's features.
+        extractor: what makes the chief's features; coarse pixels where the chief has none that can be kept.
         card: of the chief score.
         cards: of each measure, by the name of its score.
 
@@ -148,7 +154,11 @@ class Scorer:
             if metrics is None:
                 chosen = chosen._replace(reason=f"{chosen.reason}, {why}" if kind == "domain" else why)
             self._passes.append(self._prepare(kind, chosen, measures))
-        self.extractor = self._passes[0].chosen.extractor
+        self._chief = self._passes[0]
+        if self._chief.kind in APART:
+            pixels = choice.make("pixels", train, test, how)
+            self._chief = _Pass("pixels", pixels, [], self._chief.real, {}, {})
+        self.extractor = self._chief.chosen.extractor
         self.cards = {self._title(p, m): self._card(p, m) for p in self._passes for m in p.measures}
         self.card = next(iter(self.cards.values()))
         self.metric, self.reason = self.card["metric"], self.card["reason"]
@@ -193,9 +203,10 @@ class Scorer:
         made = {"sample_seed": start, "feature_seconds": round(time.perf_counter() - began, 3)}
         out = []
         for one, side in zip(self._passes, sides, strict=True):
+            shared: dict[str, Any] = {}
             for measure in one.measures:
                 began = time.perf_counter()
-                values = self._measured(one, measure, side, path)
+                values = self._measured(one, measure, side, path, shared)
                 seconds = {**made, "seconds": round(time.perf_counter() - began, 3)}
                 out += [self._score(one, measure, part, value, seconds) for part, value in values.items()]
         return out
@@ -259,11 +270,11 @@ class Scorer:
 
     def features_of(self, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The chief's features of these examples, float32 [N, dims]; kept for next time where the scorer keeps any."""
-        return self._kept(self._passes[0], dataset, rows)[0]
+        return self._kept(self._chief, dataset, rows)[0]
 
     def _real_side(self, one: _Pass) -> Side:
         reference, rows = self._reference, self._rows
-        features, logits = self._kept(one, reference, rows)
+        features, logits = self._kept(one, reference, rows) if one.looks else _unlooked(len(rows))
         labels = None if reference.labels is None else reference.labels[rows]
         return Side(features, logits, labels, self._images(one, reference, rows))
 
@@ -302,6 +313,7 @@ class Scorer:
         kept = self._cache and bool(self._train.fingerprint and self._reference.fingerprint)
         size = min(self.n, len(self._others))
         side = functools.cache(lambda i: self._others_side(one, self._others[i * size : (i + 1) * size]))
+        shared: list[dict[str, Any]] = [{} for _ in range(draws)]
         for measure in measures:
             number = 1 if measure.alone else min(draws, measure.draws)
             labelled = self._reference if measure.alone else self._train
@@ -311,8 +323,10 @@ class Scorer:
             file = stored.file_of("values", key) if kept else None
             held = stored.read(file)
             if held is None:
-                sides = [one.real.first(self.n)] if measure.alone else [side(i) for i in range(number)]
-                found = [self._measured(one, measure, each, None) for each in sides]
+                if measure.alone:
+                    found = [self._measured(one, measure, one.real.first(self.n), None, {})]
+                else:
+                    found = [self._measured(one, measure, side(i), None, shared[i]) for i in range(number)]
                 held = ({}, {part: float(np.mean([f[part].value for f in found])) for part in found[0]})
                 stored.write(file, {}, held[1])
             one.values[measure.name] = {part: float(value) for part, value in held[1].items()}
@@ -323,7 +337,7 @@ class Scorer:
 
     def _others_side(self, one: _Pass, rows: NDArray[np.int64]) -> Side:
         train, rows = self._train, np.sort(rows)
-        features, logits = _extracted(one, read(train, rows))
+        features, logits = _extracted(one, read(train, rows)) if one.looks else _unlooked(len(rows))
         labels = None if train.labels is None else train.labels[rows]
         return Side(features, logits, labels, self._images(one, train, rows))
 
@@ -352,8 +366,11 @@ class Scorer:
         for part in drawn:
             if self._train.modality == "points" and not np.isfinite(part.examples).all():
                 return None
+            shape = part.examples.shape[1:]
+            if self._train.modality == "image" and shape != tuple(self._train.shape):
+                raise Refused(f"these images are {shape}, but the reference's are {tuple(self._train.shape)}")
             for found, one in zip(made, self._passes, strict=True):
-                found.append(_extracted(one, iter([part.examples])))
+                found.append(_extracted(one, iter([part.examples])) if one.looks else _unlooked(len(part.examples)))
             labels.append(part.labels)
             if any("images" in one.needs for one in self._passes) and room > 0:
                 images.append(part.examples[:room])
@@ -364,10 +381,13 @@ class Scorer:
             for found in made
         ]
 
-    def _measured(self, one: _Pass, measure: Measure, fake: Side, path: Walk | None) -> Mapping[str, Value]:
-        name = self._title(one, measure)
-        train = self._train
-        materials = Materials(one.real, fake, self._seed, one.chosen.extractor, path, train.modes, train.stack)
+    def _measured(
+        self, one: _Pass, measure: Measure, fake: Side, path: Walk | None, shared: dict[str, Any]
+    ) -> Mapping[str, Value]:
+        name, train, asked = self._title(one, measure), self._train, frozenset(each.name for each in one.measures)
+        materials = Materials(
+            one.real, fake, self._seed, one.chosen.extractor, path, train.modes, train.stack, asked, shared
+        )
         check(measure, materials, name)
         try:
             return measure.compute(materials)
@@ -429,6 +449,11 @@ def _joined(pieces: Sequence[NDArray | None]) -> NDArray | None:
     """One array of all, or None where any is missing."""
     there = [piece for piece in pieces if piece is not None]
     return np.concatenate(there) if there and len(there) == len(pieces) else None
+
+
+def _unlooked(count: int) -> tuple[NDArray[np.float32], None]:
+    """In place of features that nobody looks at: as many vectors, of no length."""
+    return np.zeros((count, 0), np.float32), None
 
 
 def _extracted(one: _Pass, examples: Iterator[NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
