@@ -60,6 +60,31 @@ def write_random_inception(path, seed=0):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512)
+"""Channels of its convolutions, and poolings, as Simonyan and Zisserman's table has them."""
+
+
+def random_vgg16(seed=0):
+    """Weights of VGG-16's convolutions by torchvision's names, drawn at random so that activations keep their size."""
+    draws, weights, inside, at = torch.Generator().manual_seed(seed), {}, 3, 0
+    for width in VGG16:
+        if width != "M":
+            deviation = (2 / (9 * inside)) ** 0.5
+            weights[f"features.{at}.weight"] = torch.empty(width, inside, 3, 3).normal_(0, deviation, generator=draws)
+            weights[f"features.{at}.bias"] = torch.empty(width).normal_(0, 0.1, generator=draws)
+            inside = width
+        at += 1 if width == "M" else 2  # a ReLU has a number too
+    return weights
+
+
+def random_lpips(seed=0):
+    """Weights of LPIPS's channels by its authors' names, a third of them zero, as most of the published ones are."""
+    draws = torch.Generator().manual_seed(seed)
+    widths = [(i, width) for i, width in enumerate((64, 128, 256, 512, 512))]
+    drawn = {f"lin{i}.model.1.weight": torch.rand(1, width, 1, 1, generator=draws) for i, width in widths}
+    return {name: (tensor - 1 / 3).clamp_min(0) for name, tensor in drawn.items()}
+
+
 def forget(monkeypatch, library):
     """Have a library imported anew when it is next asked for."""
     for name in [each for each in sys.modules if each.partition(".")[0] == library]:

@@ -34,7 +34,7 @@ def test_costs(card, cost):
 
 def test_every_score_can_be_asked_for():
     for name, measure in measures().items():
-        for extractor in ("domain", None):
+        for extractor in (measure.only or "domain", None):
             told = ranking.asked_as(score("x", 1, measure=name, extractor=extractor))
             assert wanted(told, {"domain": "domain"}).measure is measure
     assert wanted(ranking.asked_as(score("fid", 1, measure="fd", extractor="inception")), {"inception": "inception"})

@@ -60,7 +60,7 @@ def evaluate(
         device: where to compute.
         options: data options by name (`root`, `resolution`, …), for the data and for pictures alike.
         cache: keep features of the reference for next time.
-        weights: where published weights lie, by extractor (`inception`, `dinov2`), if not in the usual places.
+        weights: where published weights lie, by extractor (`inception`, `dinov2`, `lpips`), if not in the usual places.
         download: published weights may be downloaded.
         say: told, in one line, of work that takes long.
         progress: told of samples done, and in all.

@@ -48,7 +48,7 @@ def cards_of(info: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def asked_as(score: Score) -> str:
     """What to give to `--metrics` for this score."""
     measure, extractor = score.card.get("measure") or score.name, score.card.get("extractor")
-    return f"{measure}-{extractor}" if extractor not in (None, "points") else str(measure)
+    return f"{measure}-{extractor}" if extractor not in (None, "points", measure) else str(measure)
 
 
 # --- side by side ----------------------------------------------------------------------------------

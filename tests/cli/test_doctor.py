@@ -10,7 +10,8 @@ def test_doctor_says_what_there_is(cli):
 
 def test_what_is_missing_comes_with_the_way_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("GANSMITH_CACHE", str(tmp_path))
-    monkeypatch.delenv("GANSMITH_INCEPTION", raising=False)
+    for name in ("GANSMITH_INCEPTION", "GANSMITH_LPIPS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(doctor, "NEEDED", ("no-such-package",))
@@ -21,5 +22,6 @@ def test_what_is_missing_comes_with_the_way_to_get_it(monkeypatch, tmp_path):
         "missing (transformers): pip install 'gansmith[dinov2]'",
         "missing (imageio_ffmpeg): pip install 'gansmith[video]'",
         "Inception's: missing; `gansmith eval RUN --metrics fid` says where to get them",
+        "LPIPS's: missing; `gansmith eval RUN --metrics lpips` says where to get them",
     ]
     assert doctor.versions()[-1] == ("no-such-package", "missing: pip install no-such-package")

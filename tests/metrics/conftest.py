@@ -2,6 +2,7 @@
 
 import peers as helpers
 import pytest
+import torch
 
 from gansmith.metrics import inception
 
@@ -17,6 +18,15 @@ def random_inception(tmp_path_factory):
     """A file of random weights in Inception's shapes, and its sha256."""
     file = tmp_path_factory.mktemp("inception") / "random.pth"
     return file, helpers.write_random_inception(file)
+
+
+@pytest.fixture(scope="session")
+def random_lpips(tmp_path_factory):
+    """A folder of random weights in LPIPS's shapes."""
+    folder = tmp_path_factory.mktemp("lpips")
+    torch.save({**helpers.random_vgg16(), "classifier.6.bias": torch.zeros(1000)}, folder / "vgg16-397923af.pth")
+    torch.save(helpers.random_lpips(), folder / "vgg.pth")
+    return folder
 
 
 @pytest.fixture

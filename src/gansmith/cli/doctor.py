@@ -140,17 +140,18 @@ def extras() -> list[tuple[str, str]]:
         missing = [name for name in modules if importlib.util.find_spec(name) is None]
         state = f"missing ({', '.join(missing)}): pip install 'gansmith[{extra}]'" if missing else "present"
         rows.append((extra, f"{state}  ({what})"))
-    return [*rows, ("weights", _inception())]
+    return [*rows, *(("weights" if i == 0 else "", each) for i, each in enumerate(_weights()))]
 
 
-def _inception() -> str:
-    """Whether Inception's published weights are here; unchecked, since that takes a second."""
+def _weights() -> list[str]:
+    """Whether published weights are here; unchecked, since that takes a second."""
     try:
-        from gansmith.metrics import inception
+        from gansmith.metrics import inception, lpips
     except ImportError:  # without torch
-        return "unknown, without torch"
-    file = inception.found()
-    return f"Inception's: {file or 'missing; `gansmith eval RUN --metrics fid` says where to get them'}"
+        return ["unknown, without torch"]
+    named = (("Inception's", inception.found(), "fid"), ("LPIPS's", lpips.found(), "lpips"))
+    how = "missing; `gansmith eval RUN --metrics {}` says where to get them"
+    return [f"{whose}: {file or how.format(metric)}" for whose, file, metric in named]
 
 
 def disk() -> list[tuple[str, str]]:

@@ -38,6 +38,7 @@ def parser() -> Parser:
     flags.add_argument("--checkpoint", default="latest", metavar="C", help="latest, best, or images (latest)")
     flags.add_argument("--inception", metavar="FILE", help="Inception's published weights, for fid, kid and is")
     flags.add_argument("--dinov2", metavar="DIR", help="folder of DINOv2's weights, for fd-dinov2 and its like")
+    flags.add_argument("--lpips", metavar="PATH", help="folder or file of LPIPS's weights, for lpips and ppl-lpips")
     flags.add_argument("--download", action="store_true", help="published weights may be downloaded")
     flags.add_argument("--out", metavar="FILE", help="write the scores to this .json too")
     flags.add_argument("--force", action="store_true", help="write over --out")
@@ -56,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
         flags.error("RUN_OR_IMAGES is missing")
     out = None if args.out is None else new_file(args.out, ".json", "scores are", args.force)
     options = data_options(args) | ({"root": args.data_root} if args.data_root is not None else {})
-    weights = {"inception": args.inception, "dinov2": args.dinov2}
+    weights = {"inception": args.inception, "dinov2": args.dinov2, "lpips": args.lpips}
 
     from gansmith.evaluation import evaluate
     from gansmith.run import write_json
@@ -98,7 +99,8 @@ def _list() -> int:
     rows = [(name, f"{measure.what}{' (slow)' if measure.slow else ''}") for name, measure in measures().items()]
     rows += [(name, f"{of} in Inception's features, as published") for name, (of, _) in PUBLISHED.items()]
     print(table(("metric", "what it tells"), rows))
-    print("\nNAME-EXTRACTOR asks for an extractor: -domain, -pixels, -inception, -dinov2 (`prdc-pixels`).")
+    named = "-domain, -pixels, -inception, -dinov2 (`prdc-pixels`), and for ppl alone -lpips"
+    print(f"\nNAME-EXTRACTOR asks for an extractor: {named}.")
     return DONE
 
 

@@ -18,6 +18,7 @@ from gansmith.metrics.frechet import (
 )
 from gansmith.metrics.inception import InceptionExtractor
 from gansmith.metrics.kernel import Spread, kernel_distance, squared_mmd
+from gansmith.metrics.lpips import LpipsExtractor, lpips_distance, lpips_diversity
 from gansmith.metrics.measure import Materials, Measure, Side, Value, measures
 from gansmith.metrics.modes import Coverage, Shares, mode_coverage, mode_shares
 from gansmith.metrics.neighbours import Neighbours, precision_recall_density_coverage
@@ -29,7 +30,7 @@ from gansmith.metrics.score import Drawn, Scorer
 from gansmith.metrics.similarity import Diversity, ms_ssim, ms_ssim_diversity, ssim
 from gansmith.metrics.twosample import TwoSample, two_sample_test
 from gansmith.metrics.vendi import vendi_score
-from gansmith.metrics.wasserstein import mind, sliced_wasserstein, wasserstein_distance
+from gansmith.metrics.wasserstein import mind, sliced_error, sliced_wasserstein, wasserstein_distance
 
 __all__ = [
     "Coverage",
@@ -41,6 +42,7 @@ __all__ = [
     "Extrapolated",
     "Gaussian",
     "InceptionExtractor",
+    "LpipsExtractor",
     "Materials",
     "Measure",
     "Moments",
@@ -63,6 +65,8 @@ __all__ = [
     "frechet_extrapolated",
     "frechet_of",
     "kernel_distance",
+    "lpips_distance",
+    "lpips_diversity",
     "measures",
     "mind",
     "mode_coverage",
@@ -72,6 +76,7 @@ __all__ = [
     "ms_ssim_diversity",
     "perceptual_path_length",
     "precision_recall_density_coverage",
+    "sliced_error",
     "sliced_wasserstein",
     "squared_mmd",
     "ssim",

@@ -55,7 +55,7 @@ def extractors(train: Dataset) -> Mapping[str, str]:
     """The extractors that metrics of these data may name, and which each name means."""
     if train.modality == "points":
         return {"points": "points"}
-    named = {"inception": "inception", "dinov2": "dinov2", "pixels": "pixels", "domain": "domain"}
+    named = {name: name for name in ("inception", "dinov2", "pixels", "domain", "lpips")}
     return {**named, train.name.lower(): "domain"}
 
 
@@ -103,7 +103,7 @@ def make(kind: str, train: Dataset, test: Dataset | None, how: Making) -> Chosen
     """Make an extractor.
 
     Args:
-        kind: `domain`, `pixels`, `inception`, `dinov2` or `points`.
+        kind: `domain`, `pixels`, `inception`, `dinov2`, `lpips` or `points`.
         train: what a classifier of the data's own labels is fitted to.
         test: what it is tried on.
         how: where, and from what.
@@ -129,6 +129,12 @@ def make(kind: str, train: Dataset, test: Dataset | None, how: Making) -> Chosen
 
         made = Dinov2Extractor(path, download=how.download, device=how.device)
         return Chosen(made, made.name, "in DINOv2's features")
+    if kind == "lpips":
+        from gansmith.metrics.lpips import LpipsExtractor, check
+
+        check((1, *train.shape))
+        made = LpipsExtractor(path, download=how.download, device=how.device)
+        return Chosen(made, made.name, "by LPIPS on VGG-16")
     why_not = _why_no_classifier(train)
     if why_not:
         raise Refused(f"{train.name}: no classifier can be fitted to it, since {why_not}")

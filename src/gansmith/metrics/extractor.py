@@ -47,6 +47,15 @@ class Classifies(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsApart(Protocol):
+    """An extractor that gives distances of pairs by itself, its vectors being too long to keep many."""
+
+    def apart(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Squared distances, float64 [n], of the features of pairs of images, 0 to 255, [n, C, H, W] each."""
+        ...
+
+
 def as_tensor(examples: NDArray) -> torch.Tensor:
     """Make a tensor of examples: sharing their memory, unless that is read-only or in another order."""
     return torch.from_numpy(np.require(examples, requirements=["C", "W"]))

@@ -9,9 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from gansmith.errors import Refused
+from gansmith.metrics.extractor import TellsApart
 from gansmith.metrics.measure import Materials, Measure, Value, Walk
 
 EPSILON, PATHS, KEPT = 1e-4, 2000, (0.01, 0.99)
+
+Apart = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Two sets of images to the squared distances of their pairs, [n]."""
 
 
 def perceptual_path_length(
@@ -26,8 +30,9 @@ def perceptual_path_length(
 
         PPL = E |φ(G(z(t + ε))) − φ(G(z(t)))|² / ε²,   t uniform in [0, 1)
 
-    Karras et al., 2019, Section 4.1 (arXiv:1812.04948), where φ is VGG-16 with LPIPS's weights; in another φ it
-    bears that one's name. Images are float throughout: steps of ε are lost in eight bits.
+    Karras et al., 2019, Section 4.1 (arXiv:1812.04948), where |φ(x) − φ(y)|² is LPIPS on VGG-16: as a measure that is
+    `ppl-lpips`, and in another φ it bears that one's name. Images are float throughout: steps of ε are lost in eight
+    bits.
 
     Args:
         path: images at t and t + ε of random paths, float, 0 to 255.
@@ -42,12 +47,19 @@ def perceptual_path_length(
     Raises:
         Refused: where some are not finite.
     """
+
+    def apart(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return (embed(other).to(torch.float64) - embed(one).to(torch.float64)).flatten(1).square().sum(1)
+
+    return _lengths(path, apart, n, epsilon, seed)
+
+
+def _lengths(path: Walk, apart: Apart, n: int, epsilon: float, seed: int) -> NDArray[np.float64]:
     found = []
     for at in range(0, n, 100):
         one, other = path(min(100, n - at), epsilon, seed + at)
-        with torch.inference_mode():
-            apart = (embed(other).to(torch.float64) - embed(one).to(torch.float64)).flatten(1)
-        found.append(apart.square().sum(1).cpu().numpy() / epsilon**2)
+        found.append(apart(one, other).cpu().numpy() / epsilon**2)
     lengths = np.concatenate(found)
     if not np.isfinite(lengths).all():
         raise Refused("path length: some images are not finite")
@@ -57,9 +69,12 @@ def perceptual_path_length(
 def _measured(materials: Materials) -> dict[str, Value]:
     assert materials.path is not None
     embed = getattr(materials.extractor, "embed", None)
-    if embed is None:
+    if isinstance(materials.extractor, TellsApart):
+        lengths = _lengths(materials.path, materials.extractor.apart, PATHS, EPSILON, materials.seed)
+    elif embed is not None:
+        lengths = perceptual_path_length(materials.path, embed, seed=materials.seed)
+    else:
         raise Refused("ppl: this extractor takes no float images")
-    lengths = perceptual_path_length(materials.path, embed, seed=materials.seed)
     low, high = np.quantile(lengths, KEPT)
     kept = lengths[(lengths >= low) & (lengths <= high)]
     return {"": Value(float(kept.mean()), float(kept.std() / len(kept) ** 0.5), "standard error over paths")}
