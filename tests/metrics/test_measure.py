@@ -136,3 +136,20 @@ def test_a_measure_of_ones_own_file(tmp_path):
             wanted(name, KNOWN)
     with pytest.raises(Refused, match="no such file"):
         wanted("nowhere.py", KNOWN)
+
+
+def test_some_of_a_side_are_of_all_of_it_and_the_parts_keep_together():
+    n = 1000
+    features = np.arange(n, dtype=np.float32)[:, None]
+    images = np.arange(600, dtype=np.float32)[:, None]
+    side = Side(features, features, np.arange(n), None)
+    some = side.some(100, 0)
+    assert len(some.features) == 100
+    assert np.array_equal(some.features[:, 0], some.labels)
+    assert np.array_equal(some.features, some.logits)
+    assert some.labels[0] < 50 < 900 < some.labels[-1]  # not the first hundred
+    assert np.array_equal(side.some(100, 0).labels, some.labels)
+    assert not np.array_equal(side.some(100, 1).labels, some.labels)
+    assert side.some(n, 0) is side
+    seen = Side(features, None, np.arange(n), images).some(100, 0)
+    assert np.array_equal(seen.images[:, 0], seen.labels)

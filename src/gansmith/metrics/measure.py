@@ -60,13 +60,17 @@ class Side:
     labels: NDArray[np.int64] | None = None
     images: NDArray[np.uint8] | None = None
 
-    def first(self, n: int) -> Side:
-        """Its first n examples, or all where there are fewer."""
+    def some(self, n: int, seed: int) -> Side:
+        """`n` of its examples that a seed chooses, in their order, or all where there are fewer.
+
+        Where images are kept of the first M alone, of these: data may lie in the order of their classes.
+        """
         if n >= len(self.features):
             return self
-        logits = None if self.logits is None else self.logits[:n]
-        labels = None if self.labels is None else self.labels[:n]
-        return Side(self.features[:n], logits, labels, None if self.images is None else self.images[:n])
+        among = len(self.features) if self.images is None else len(self.images)
+        rows = np.sort(np.random.Generator(np.random.PCG64(seed)).permutation(among)[:n])
+        parts = (self.logits, self.labels, self.images)
+        return Side(self.features[rows], *(None if part is None else part[rows] for part in parts))
 
     @cached_property
     def finite(self) -> bool:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,6 +132,7 @@ class Scorer:
         if test is not None and (test.shape, test.modality) != (train.shape, train.modality):
             raise Refused(f"{test.name}: the test split's examples are {test.shape}, but the training's {train.shape}")
         self._train, self._test, self._seed, self._say, self._cache = train, test, seed, say, cache
+        self._labelled = labelled
         self._choose_reference(n)
         usual, why = choice.default(train, quick=quick, weights=weights)
         names = metrics or choice.metrics(train, usual, labelled=labelled, quick=quick)
@@ -319,12 +320,14 @@ class Scorer:
             labelled = self._reference if measure.alone else self._train
             if not number or ("labels" in measure.needs and labelled.labels is None):
                 continue
-            key = self._key(one, "values", self.n, number, measure.name, measure.version, dict(measure.settings))
+            key = self._key(
+                one, "values", self._labelled, self.n, number, measure.name, measure.version, dict(measure.settings)
+            )
             file = stored.file_of("values", key) if kept else None
             held = stored.read(file)
             if held is None:
                 if measure.alone:
-                    found = [self._measured(one, measure, one.real.first(self.n), None, {})]
+                    found = [self._measured(one, measure, self._alone(one.real, measure), None, {})]
                 else:
                     found = [self._measured(one, measure, side(i), None, shared[i]) for i in range(number)]
                 held = ({}, {part: float(np.mean([f[part].value for f in found])) for part in found[0]})
@@ -334,6 +337,11 @@ class Scorer:
             told = f"{mean}{size} training examples against the reference"
             told = f"{min(self.n, len(self._rows))} reference examples" if measure.alone else told
             one.values_are[measure.name] = f"measured: {told}"
+
+    def _alone(self, real: Side, measure: Measure) -> Side:
+        """As many reference examples as there are samples, told of their classes where the samples are."""
+        some = real.some(self.n, self._seed)
+        return some if self._labelled or "labels" in measure.needs else replace(some, labels=None)
 
     def _others_side(self, one: _Pass, rows: NDArray[np.int64]) -> Side:
         train, rows = self._train, np.sort(rows)
