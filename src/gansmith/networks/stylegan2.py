@@ -15,7 +15,7 @@ from torch import nn
 
 from gansmith import collectives
 from gansmith.networks.convolution import downsample, upsample
-from gansmith.networks.layers import SLOPE, is_still, pad_to, squashed, stages
+from gansmith.networks.layers import SLOPE, Critic, is_still, pad_to, squashed, stages
 from gansmith.networks.modulation import EPS, ROOT, EqualConv2d, EqualLinear, Mapping, StyledConv2d, ToImage, drawn
 
 HALF = math.sqrt(0.5)
@@ -215,7 +215,7 @@ class MinibatchDeviation(nn.Module):
         return torch.cat([x, each[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Image → logit; with classes, the product of what it sees and a class's own mapping, over √width.
 
     Karras et al., 2020 (arXiv:1912.04958); the product is that of arXiv:2006.06676, after Miyato and Koyama, 2018.
@@ -229,9 +229,6 @@ class Discriminator(nn.Module):
         group: examples that the standard deviation of the last stage is taken over; 0 does without, so that each
             example is judged by itself.
         mapping_layers: of a class's mapping.
-
-    Attributes:
-        feature_width: dimensions of `features`.
     """
 
     def __init__(
@@ -264,7 +261,7 @@ class Discriminator(nn.Module):
         self.mapping = Mapping(0, classes, last, mapping_layers) if classes else None
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, C, H, W] → [B, feature_width]; no class is looked at."""
+        """[B, C, H, W] → [B, F]."""
         image = pad_to(data, *self.padded)
         x = F.leaky_relu(self.stems[0](image), SLOPE)
         for i, block in enumerate(self.blocks, 1):
@@ -277,12 +274,8 @@ class Discriminator(nn.Module):
         return F.leaky_relu(self.dense(x.permute(0, 2, 3, 1).flatten(1)), SLOPE)
 
     def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, feature_width], int64 [B] (None takes the mean over classes) → [B]."""
+        """[B, F], int64 [B] (None takes the mean over classes) → [B]."""
         out = self.last(features)
         if self.mapping is None:
             return out.squeeze(1)
         return (out * self.mapping(out, labels)).sum(1) / math.sqrt(out.shape[1])
-
-    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, C, H, W], int64 [B] → logits [B]."""
-        return self.logits(self.features(data, labels), labels)
