@@ -270,8 +270,8 @@ def test_truncation_scales_the_noise_unless_the_generator_knows_better():
 
     noise = torch.randn(3, 4, dtype=torch.float64)
     critic = nn.Linear(2, 1)
-    plain = Synthesis(nn.Linear(4, 2), critic, loss=nonsaturating())
+    plain = Synthesis(nn.Linear(4, 2), critic, loss=adversarial.nonsaturating())
     assert torch.equal(plain.truncated(noise, None, 0.5), plain.generate(0.5 * noise))
-    made = Synthesis(Own(4, 2), critic, loss=nonsaturating()).truncated(noise, None, 0.5)
+    made = Synthesis(Own(4, 2), critic, loss=adversarial.nonsaturating()).truncated(noise, None, 0.5)
     assert made.dtype == torch.float32
     assert torch.equal(made, torch.full((3, 2), 0.5))

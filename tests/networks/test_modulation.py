@@ -88,7 +88,7 @@ def by_definition(
 ) -> torch.Tensor:
     """Each example by weights of its own, which are modulated, and demodulated, entry by entry."""
     outs = []
-    outputs, inputs, kernel, _ = layer.weight.shape
+    _, inputs, kernel, _ = layer.weight.shape
     for b in range(len(x)):
         weight = layer.weight / math.sqrt(inputs * kernel**2)
         weight = torch.stack([weight[:, i] * style[b, i] for i in range(inputs)], 1)
