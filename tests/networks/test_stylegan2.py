@@ -270,11 +270,23 @@ def test_the_mean_of_w_follows_the_batches_that_are_no_repeats():
     for _ in range(2):
         generator.styles(z)
     expected = 0.005 * w + 0.995 * 0.005 * w
-    assert torch.allclose(generator.w_mean, expected)
+    assert torch.allclose(generator.w_mean, expected[None])
     with still():
         generator(z)
     generator.eval()(z)
-    assert torch.allclose(generator.w_mean, expected)
+    assert torch.allclose(generator.w_mean, expected[None])
+
+
+def test_each_class_has_a_mean_of_its_own():
+    generator = stirred(small(classes=3)).train()
+    assert isinstance(generator, Generator)
+    z, labels = seeded(6, 5), torch.tensor([2, 0, 2, 2, 0, 2])
+    generator.w_mean.copy_(seeded(3, 6, seed=1))
+    before = generator.w_mean.clone()
+    w = generator.mapping(z, labels).detach()
+    generator.styles(z, labels)
+    means = torch.stack([w[labels == c].mean(0) if c != 1 else before[1] for c in range(3)])
+    assert torch.allclose(generator.w_mean, before + 0.005 * (means - before))
 
 
 def test_truncation_draws_w_to_its_mean():
@@ -283,11 +295,17 @@ def test_truncation_draws_w_to_its_mean():
     generator.w_mean.normal_()
     z, labels = seeded(3, 5), torch.tensor([0, 2, 1])
     assert torch.allclose(generator.truncated(z, labels, 1.0), generator(z, labels))
-    middle = generator.synthesis(generator.w_mean.expand(1, generator.layers, -1))
-    assert torch.allclose(generator.truncated(z, labels, 0.0), middle.expand(3, -1, -1, -1))
-    w = generator.w_mean + 0.3 * (generator.mapping(z, labels) - generator.w_mean)
-    expected = generator.synthesis(w[:, None].expand(-1, generator.layers, -1))
-    assert torch.allclose(generator.truncated(z, labels, 0.3), expected)
+    assert torch.allclose(generator.truncated(z, None, 1.0), generator(z))
+
+    def image(w: torch.Tensor) -> torch.Tensor:
+        return generator.synthesis(w[:, None].expand(-1, generator.layers, -1))
+
+    middle = generator.w_mean[labels]
+    assert torch.allclose(generator.truncated(z, labels, 0.0), image(middle))
+    w = middle + 0.3 * (generator.mapping(z, labels) - middle)
+    assert torch.allclose(generator.truncated(z, labels, 0.3), image(w))
+    mean = generator.w_mean.mean(0, keepdim=True)
+    assert torch.allclose(generator.truncated(z, None, 0.3), image(mean + 0.3 * (generator.mapping(z) - mean)))
 
 
 def test_a_path_length_reaches_the_mapping_and_the_synthesis():

@@ -15,7 +15,7 @@ from torch import nn
 
 from gansmith import collectives
 from gansmith.networks.convolution import downsample, upsample
-from gansmith.networks.layers import SLOPE, Critic, is_still, pad_to, squashed, stages
+from gansmith.networks.layers import SLOPE, Critic, is_still, one_hot, pad_to, squashed, stages
 from gansmith.networks.modulation import EPS, ROOT, EqualConv2d, EqualLinear, Mapping, StyledConv2d, ToImage, drawn
 
 HALF = math.sqrt(0.5)
@@ -78,7 +78,7 @@ class Generator(nn.Module):
 
     Attributes:
         layers: number of styles that an image takes.
-        w_mean: the running mean of w.
+        w_mean: the running mean of w, [1, width_w], or of each class's.
     """
 
     DECAY = 0.995
@@ -105,7 +105,7 @@ class Generator(nn.Module):
         self.skips = form == "skip"
         self.layers = 2 * len(widths)
         self.mapping = Mapping(noise, classes, width_w, mapping_layers)
-        self.register_buffer("w_mean", torch.zeros(width_w))
+        self.register_buffer("w_mean", torch.zeros(max(classes, 1), width_w))
         self.w_mean: torch.Tensor
         self.start = nn.Parameter(torch.randn(widths[0], height, width))
         self.first = StyledConv2d(widths[0], widths[0], width_w, 0, (height, width))
@@ -123,9 +123,7 @@ class Generator(nn.Module):
         if not self.training:
             return w[:, None].expand(-1, self.layers, -1)
         if not is_still():
-            with torch.no_grad():
-                mean = collectives.all_mean(w.detach().to(self.w_mean.dtype).mean(0))
-                self.w_mean.lerp_(mean, 1 - self.DECAY)
+            self._follow(w, labels)
         if self.mixing == 0:
             return w[:, None].expand(-1, self.layers, -1)
         other = self.mapping(drawn("normal", "mixed noise", len(w), self.noise, like=noise), labels)
@@ -134,6 +132,17 @@ class Generator(nn.Module):
         cut = 1 + (where[:, 0] * (self.layers - 1)).floor() + self.layers * (where[:, 1] >= self.mixing)
         finer = torch.arange(self.layers, device=w.device) >= cut[:, None]
         return torch.where(finer[:, :, None], other[:, None], w[:, None])
+
+    @torch.no_grad()
+    def _follow(self, w: torch.Tensor, labels: torch.Tensor | None) -> None:
+        """Move the mean of each class that is in the batch, by all ranks' rows."""
+        w = w.to(self.w_mean.dtype)
+        of = w.new_ones(len(w), len(self.w_mean))
+        if labels is not None and len(self.w_mean) > 1:
+            of = one_hot(labels, len(self.w_mean), w)
+        sums = collectives.all_sum(of.t() @ torch.cat([w, torch.ones_like(w[:, :1])], 1))
+        number = sums[:, -1:]
+        self.w_mean.lerp_(sums[:, :-1] / number.clamp(min=1), (1 - self.DECAY) * (number > 0).to(w.dtype))
 
     def synthesis(self, styles: torch.Tensor) -> torch.Tensor:
         """[B, layers, width_w] → [B, C, H, W]."""
@@ -155,6 +164,9 @@ class Generator(nn.Module):
     def truncated(self, noise: torch.Tensor, labels: torch.Tensor | None, psi: float) -> torch.Tensor:
         """An image of w̄ + ψ (w − w̄), w̄ the running mean of w (Karras et al., 2019, Appendix B, arXiv:1812.04948).
 
+        With classes w̄ is the class's own: towards the mean of all, as the paper's code has it, samples of a class turn
+        into what is none.
+
         Args:
             noise: [B, noise].
             labels: int64 [B], or None.
@@ -164,7 +176,10 @@ class Generator(nn.Module):
             [B, C, H, W].
         """
         styles = self.styles(noise, labels)
-        return self.synthesis(torch.lerp(self.w_mean.to(styles.dtype), styles, psi))
+        middle = self.w_mean.to(styles.dtype)
+        alike = labels is None or len(middle) == 1
+        middle = middle.mean(0, keepdim=True) if alike else middle[labels]
+        return self.synthesis(torch.lerp(middle[:, None].expand_as(styles), styles, psi))
 
 
 class Down(nn.Module):
