@@ -42,16 +42,18 @@ class Model(Sampler):
         classes = tuple(data["classes"]) if data.get("conditional") else None
         super().__init__(
             game.generate, shape=tuple(data["shape"]), modality=data["modality"], noise=recipe.noise,
-            classes=classes, device=device,
+            classes=classes, truncated=game.truncated, device=device,
         )  # fmt: skip
         self.run, self.recipe, self.game, self.images = run, recipe, game, int(rest["images"])
         self.matmul = str(rest["numerics"]["matmul"])
 
-    def decode(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> NDArray[Any]:
+    def decode(
+        self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256, truncation: float = 1.0
+    ) -> NDArray[Any]:
         """As `Sampler.decode`, by the matmul route that the run was trained with: so samples are those of its grids."""
         with hardware.borrowed():
             torch.set_float32_matmul_precision(self.matmul)
-            return super().decode(z, labels, batch)
+            return super().decode(z, labels, batch, truncation)
 
 
 def load(path: str | Path, *, checkpoint: str | int = "latest", device: str = "auto") -> Model:

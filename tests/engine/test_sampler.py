@@ -64,6 +64,20 @@ def test_truncation_scales_the_latents():
     assert narrow.dtype == np.float32
 
 
+def test_truncation_is_the_generators_own_where_it_has_one():
+    def generate(z, labels):
+        return z[:, :2]
+
+    def truncated(z, labels, psi):
+        return 10 + psi * z[:, :2]
+
+    own = Sampler(generate, shape=(2,), modality="points", noise=4, truncated=truncated)
+    z = latents(9, 4, seed=1)[:, :2]
+    assert np.array_equal(own.sample(9, seed=1), z)  # 1 is no truncation
+    assert np.array_equal(own.sample(9, seed=1, truncation=0.5), 10 + np.float32(0.5) * z)
+    assert np.array_equal(own.decode(latents(9, 4, seed=1), truncation=0.5), own.sample(9, seed=1, truncation=0.5))
+
+
 def test_no_samples_have_their_shape_still():
     assert sampler().sample(0).shape == (0, 1, 2, 2)
 

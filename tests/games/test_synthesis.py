@@ -261,3 +261,17 @@ def test_labels_reach_both_networks():
     assert a[0] != b[0]
     assert torch.allclose(a[1:], b[1:])
     assert game.generate(torch.randn(2, NOISE), torch.tensor([0, 1])).shape == (2, 2)
+
+
+def test_truncation_scales_the_noise_unless_the_generator_knows_better():
+    class Own(nn.Linear):
+        def truncated(self, noise: torch.Tensor, labels: torch.Tensor | None, psi: float) -> torch.Tensor:
+            return self(noise) * 0 + psi
+
+    noise = torch.randn(3, 4, dtype=torch.float64)
+    critic = nn.Linear(2, 1)
+    plain = Synthesis(nn.Linear(4, 2), critic, loss=adversarial.nonsaturating())
+    assert torch.equal(plain.truncated(noise, None, 0.5), plain.generate(0.5 * noise))
+    made = Synthesis(Own(4, 2), critic, loss=adversarial.nonsaturating()).truncated(noise, None, 0.5)
+    assert made.dtype == torch.float32
+    assert torch.equal(made, torch.full((3, 2), 0.5))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
-from gansmith.networks.convolution import Conv2d, ConvTranspose2d, conv2d, conv_transpose2d, downsample, upsample
+from gansmith.networks.convolution import Conv2d, ConvTranspose2d, blur, conv2d, conv_transpose2d, downsample, upsample
 
 
 def seeded(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -139,9 +139,21 @@ def test_resampling_of_large_maps_is_the_same():
     assert torch.allclose(upsample(x)[..., :60, :60], upsample(x[..., :40, :40])[..., :60, :60])
 
 
+@pytest.mark.parametrize("padding", [1, 2])
+def test_a_blur_is_the_filter_at_each_place(padding: int):
+    x = seeded(2, 3, 4, 5)
+    wide = F.pad(x, [padding] * 4)
+    taps = [1 / 8, 3 / 8, 3 / 8, 1 / 8]
+    down, right = 4 + 2 * padding - 3, 5 + 2 * padding - 3
+    each = [(a * b, wide[:, :, i : i + down, j : j + right]) for i, a in enumerate(taps) for j, b in enumerate(taps)]
+    assert torch.allclose(blur(x, padding), sum(weight * part for weight, part in each))  # type: ignore[arg-type]
+    # At each second place it is what downsampling gives.
+    assert torch.allclose(blur(seeded(2, 3, 4, 6), 1)[:, :, ::2, ::2], downsample(seeded(2, 3, 4, 6)))
+
+
 def test_resampling_differentiates_twice():
     x = seeded(1, 2, 4, 6).requires_grad_()
-    for operation in (upsample, downsample):
+    for operation in (upsample, downsample, lambda x: blur(x, 1), lambda x: blur(x, 2)):
         assert gradcheck(operation, (x,))
         assert gradgradcheck(lambda x, f=operation: f(x).tanh(), (x,))
 

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from gansmith.networks import dcgan, mlp, patches, r3gan, resnet
+from gansmith.networks import dcgan, mlp, patches, r3gan, resnet, stylegan2
 from gansmith.networks.layers import couples, read, still
 
 SMALL = {"blocks": 1, "cardinality": 2, "widths": [8, 4]}
 FAMILIES = {"mlp": (mlp, {}), "dcgan": (dcgan, {"width": 4}), "r3gan": (r3gan, SMALL),
             "patches": (patches, {"width": 4}), "resnet": (resnet, {"width": 4}),
             "resnet spectral": (resnet, {"width": 8, "spectral": True, "attention": 8}),
+            "stylegan2": (stylegan2, {"base": 64, "most": 8, "mapping_layers": 2}),
             "r3gan patches": (r3gan, {**SMALL, "widths": [8], "patch": 2, "basis": "linear"})}  # fmt: skip
 IMAGES = [(1, 8, 8), (2, 9, 13), (3, 28, 28), (4, 17, 32), (1, 12, 8)]
 
@@ -83,7 +84,7 @@ def test_examples_are_treated_one_by_one_unless_it_is_said(family: str):
     with still():
         alone = torch.allclose(discriminator(x)[:2], discriminator(x[:2]), atol=1e-5)
     assert alone != couples(discriminator)
-    assert couples(discriminator) == (family == "dcgan")
+    assert couples(discriminator) == (family in ("dcgan", "stylegan2"))
 
 
 # --- the perceptrons -------------------------------------------------------------------------------

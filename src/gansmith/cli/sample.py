@@ -150,11 +150,9 @@ def film_frames(model: Any, n: int, labels: Any, args: argparse.Namespace, stops
         stops: latents that each cell passes.
         steps: frames from one to the next.
     """
-    import numpy as np
-
     from gansmith import media
 
-    latents = model.latents(n * stops, args.seed) * np.float32(args.truncation)
+    latents = model.latents(n * stops, args.seed)
     each_class = len(model.classes) if model.classes and args.label is None and n > len(model.classes) else None
     for z in media.tour(latents.reshape(stops, n, -1), steps):
-        yield media.grid(model.decode(z, labels), args.columns or each_class)
+        yield media.grid(model.decode(z, labels, truncation=args.truncation), args.columns or each_class)

@@ -299,7 +299,8 @@ class Player:
         game, dataset = self.shown(), self.dataset
         return Sampler(
             game.generate, shape=dataset.shape, modality=dataset.modality, noise=self.recipe.noise,
-            classes=dataset.classes if dataset.labels is not None else None, device=self.device,
+            classes=dataset.classes if dataset.labels is not None else None, truncated=game.truncated,
+            device=self.device,
         )  # fmt: skip
 
     # --- state -------------------------------------------------------------------------------------

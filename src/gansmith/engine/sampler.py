@@ -33,9 +33,11 @@ class Sampler:
         modality: str,
         noise: int,
         classes: tuple[str, ...] | None = None,
+        truncated: Callable[[torch.Tensor, torch.Tensor | None, float], torch.Tensor] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         self._generate = generate
+        self._truncated = truncated or (lambda noise, labels, psi: generate(noise * psi, labels))
         self.shape, self.modality, self.noise = shape, modality, noise
         self.classes, self.device = classes, torch.device(device)
 
@@ -62,13 +64,17 @@ class Sampler:
         return latents(n, self.noise, seed)
 
     @torch.inference_mode()
-    def decode(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> NDArray[Any]:
+    def decode(
+        self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256, truncation: float = 1.0
+    ) -> NDArray[Any]:
         """Examples of latents [n, noise]: uint8 [n, C, H, W] of images, float32 [n, *shape] otherwise."""
         out: list[NDArray[Any]] = []
         for at in range(0, len(z), batch):
             noise = torch.from_numpy(np.ascontiguousarray(z[at : at + batch])).to(self.device)
             wanted = None if labels is None else torch.from_numpy(labels[at : at + batch]).to(self.device)
-            made = self._generate(noise, wanted).float()
+            whole = truncation == 1
+            made = self._generate(noise, wanted) if whole else self._truncated(noise, wanted, truncation)
+            made = made.float()
             if self.modality == "image":
                 made = made.mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
             out.append(made.contiguous().cpu().numpy())
@@ -91,9 +97,10 @@ class Sampler:
             n: how many.
             seed: equal seeds give equal samples, whatever n is (to a rounding: one level of 256).
             label: a class by name or number; None takes each class in turn.
-            truncation: factor of the latents' spread, in (0, 1]; less is safer and less diverse.
+            truncation: in (0, 1]; less is safer and less diverse. A factor of the latents' spread, or of what the
+                generator would rather have it be (StyleGAN: the distance of styles from their mean).
 
         Returns:
             uint8 [n, C, H, W] of images, float32 [n, *shape] otherwise.
         """
-        return self.decode(self.latents(n, seed) * np.float32(truncation), self.labels_for(n, label))
+        return self.decode(self.latents(n, seed), self.labels_for(n, label), truncation=truncation)

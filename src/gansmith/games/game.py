@@ -122,3 +122,7 @@ class Game(nn.Module):
     def generate(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """What the trained game makes of noise [B, noise], in the data's scale."""
         raise NotImplementedError
+
+    def truncated(self, noise: torch.Tensor, labels: torch.Tensor | None, psi: float) -> torch.Tensor:
+        """As `generate`, nearer to the middle of what it makes: of noise that is scaled by psi in (0, 1]."""
+        return self.generate(noise * psi, labels)

@@ -221,3 +221,10 @@ class Synthesis(Game):
     def generate(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Fakes of noise."""
         return run(self.generator, noise, labels)
+
+    def truncated(self, noise: torch.Tensor, labels: torch.Tensor | None, psi: float) -> torch.Tensor:
+        """Fakes nearer to the middle: as the generator's own method `truncated` has it, or of scaled noise."""
+        own = getattr(self.generator, "truncated", None)
+        if own is None:
+            return super().truncated(noise, labels, psi)
+        return own(noise.to(next(self.generator.parameters(), noise).dtype), labels, psi)

@@ -212,3 +212,26 @@ def upsample(x: torch.Tensor) -> torch.Tensor:
 def downsample(x: torch.Tensor) -> torch.Tensor:
     """Half the size, [B, C, 2H, 2W] → [B, C, H, W], by the filter [1, 3, 3, 1]/8; a quarter of `upsample`'s adjoint."""
     return _Down.apply(x)  # type: ignore[return-value]
+
+
+class _Blur(torch.autograd.Function):
+    # The filter is symmetric, so that its adjoint is itself, with the other padding.
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, padding: int) -> torch.Tensor:
+        ctx.padding = padding
+        return F.conv2d(_fit(x), _taps(x.shape[1], x.dtype, x.device), padding=padding, groups=x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return _Blur.apply(gradients[0], 3 - ctx.padding), None  # type: ignore[return-value]
+
+
+def blur(x: torch.Tensor, padding: int) -> torch.Tensor:
+    """The filter [1, 3, 3, 1]/8 at each place, [B, C, H, W] → [B, C, H - 1, W - 1] or [B, C, H + 1, W + 1].
+
+    Args:
+        x: zeros lie beyond its edge.
+        padding: how many of them are read at each side: 1 is for what a convolution has stretched, 2 for what one
+            will halve.
+    """
+    return _Blur.apply(x, padding)  # type: ignore[return-value]

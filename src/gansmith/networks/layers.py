@@ -143,6 +143,11 @@ def still() -> Iterator[None]:
         _STILL.reset(token)
 
 
+def is_still() -> bool:
+    """Whether a pass only repeats an earlier one, so that no running statistic is to move."""
+    return _STILL.get()
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation over the whole batch, all ranks included (Ioffe and Szegedy, 2015).
 
