@@ -57,7 +57,8 @@ def run(
         network: any module; labels are passed on where there are any.
         data: cast to the weights' floating type.
         labels: int64 [B], or None.
-        logits: the result is a discriminator's: made [B], and float32 at least, whatever it ran in.
+        logits: the result is a discriminator's: made [B] (of P patches, it stays [B, P]), and float32 at least,
+            whatever it ran in.
     """
     weight = next(network.parameters(), data)
     data = data.to(weight.dtype)
@@ -85,7 +86,7 @@ class Critic(nn.Module):
         raise NotImplementedError
 
     def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, F], int64 [B] → [B]."""
+        """[B, F], int64 [B] → [B], or [B, P] for P patches, whose losses are averaged."""
         raise NotImplementedError
 
     def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
