@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gansmith.networks import dcgan, mlp, patches, r3gan, resnet, stylegan2
+from gansmith.networks import biggan, dcgan, mlp, patches, r3gan, resnet, stylegan2
 from gansmith.networks.layers import couples, read, still
 
 SMALL = {"blocks": 1, "cardinality": 2, "widths": [8, 4]}
@@ -16,6 +16,7 @@ FAMILIES = {"mlp": (mlp, {}), "dcgan": (dcgan, {"width": 4}), "r3gan": (r3gan, S
             "patches": (patches, {"width": 4}), "resnet": (resnet, {"width": 4}),
             "resnet spectral": (resnet, {"width": 8, "spectral": True, "attention": 8}),
             "stylegan2": (stylegan2, {"base": 64, "most": 8, "mapping_layers": 2}),
+            "biggan": (biggan, {"width": 1}), "biggan deep": (biggan, {"width": 2, "form": "deep"}),
             "r3gan patches": (r3gan, {**SMALL, "widths": [8], "patch": 2, "basis": "linear"})}  # fmt: skip
 IMAGES = [(1, 8, 8), (2, 9, 13), (3, 28, 28), (4, 17, 32), (1, 12, 8)]
 

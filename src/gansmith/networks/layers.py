@@ -57,7 +57,8 @@ def run(
         network: any module; labels are passed on where there are any.
         data: cast to the weights' floating type.
         labels: int64 [B], or None.
-        logits: the result is a discriminator's: made [B], and float32 at least, whatever it ran in.
+        logits: the result is a discriminator's: made [B] (of P patches, it stays [B, P]), and float32 at least,
+            whatever it ran in.
     """
     weight = next(network.parameters(), data)
     data = data.to(weight.dtype)
@@ -85,7 +86,7 @@ class Critic(nn.Module):
         raise NotImplementedError
 
     def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, F], int64 [B] → [B]."""
+        """[B, F], int64 [B] → [B], or [B, P] for P patches, whose losses are averaged."""
         raise NotImplementedError
 
     def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
@@ -332,7 +333,7 @@ class SpectralNorm(nn.Module):
     @torch.no_grad()
     def settle(self, weight: torch.Tensor, rounds: int = 15) -> None:
         """Iterate so often: on a weight that has just been given its first values, or others."""
-        for _ in range(rounds):
+        for _ in range(0 if weight.is_meta else rounds):
             self._iterate(self._matrix(weight))
 
     def _matrix(self, weight: torch.Tensor) -> torch.Tensor:
@@ -367,10 +368,13 @@ class SpectralConv2d(Conv2d):
         kernel: its side in pixels.
         padding: zeros beyond each edge.
         bias: add one.
+        stride: pixels from one place to the next.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, padding: int = 0, bias: bool = True) -> None:
-        super().__init__(inputs, outputs, kernel, padding=padding, bias=bias)
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, padding: int = 0, bias: bool = True, stride: int = 1
+    ) -> None:
+        super().__init__(inputs, outputs, kernel, stride, padding, bias=bias)
         self.norm = SpectralNorm(self.weight)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
@@ -394,3 +398,10 @@ class SpectralLinear(nn.Linear):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """[…, inputs] → […, outputs]."""
         return F.linear(input, self.norm(self.weight), self.bias)
+
+
+def settle(network: nn.Module) -> None:
+    """Let the spectral norms of a network find their singular vectors: after weights were given first values."""
+    for module in network.modules():
+        if isinstance(module, SpectralConv2d | SpectralLinear):
+            module.norm.settle(module.weight)

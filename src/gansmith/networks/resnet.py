@@ -10,139 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gansmith.networks.convolution import Conv2d
-from gansmith.networks.layers import (
-    BatchNorm,
-    ClassBatchNorm,
-    Critic,
-    SpectralConv2d,
-    SpectralLinear,
-    one_hot,
-    pad_to,
-    squashed,
-    stages,
-)
-
-Begun = TypeVar("Begun", bound=nn.Conv2d | nn.Linear)
-
-
-def _begun(layer: Begun, gain: float = 1.0) -> Begun:
-    """Weights uniform with deviation gain · √(2 / (inputs + outputs)) (Glorot and Bengio, 2010), biases zero."""
-    nn.init.xavier_uniform_(layer.weight, gain)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    if isinstance(layer, SpectralConv2d | SpectralLinear):
-        layer.norm.settle(layer.weight)
-    return layer
-
-
-def _convolution(
-    inputs: int, outputs: int, kernel: int, spectral: bool, gain: float = 1.0, bias: bool = True
-) -> Conv2d:
-    kind = SpectralConv2d if spectral else Conv2d
-    return _begun(kind(inputs, outputs, kernel, padding=kernel // 2, bias=bias), gain)
-
-
-def _linear(inputs: int, outputs: int, spectral: bool, bias: bool = True) -> nn.Linear:
-    return _begun((SpectralLinear if spectral else nn.Linear)(inputs, outputs, bias=bias))
-
-
-def _twice(x: torch.Tensor) -> torch.Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="nearest")
-
-
-class Attention(nn.Module):
-    """Self-attention over an image's places: y_j = x_j + γ W_v Σ_i β_ji W_h x_i, β_j = softmax_i((W_f x_i)ᵀ W_g x_j).
-
-    Zhang et al., 2019, Equations 1 to 3 (arXiv:1805.08318); γ is 0 at first. As in the authors' code, W_f and W_g
-    have an eighth of the channels and W_h a half, and keys and values are the maxima of 2x2 places.
-
-    Args:
-        channels: in and out.
-        spectral: normalise the weights.
-    """
-
-    def __init__(self, channels: int, spectral: bool) -> None:
-        super().__init__()
-        narrow, half = max(channels // 8, 1), max(channels // 2, 1)
-        self.query = _convolution(channels, narrow, 1, spectral, bias=False)
-        self.key = _convolution(channels, narrow, 1, spectral, bias=False)
-        self.value = _convolution(channels, half, 1, spectral, bias=False)
-        self.last = _convolution(half, channels, 1, spectral, bias=False)
-        self.gamma = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, C, H, W] → the same."""
-        queries = self.query(x).flatten(2).transpose(1, 2)
-        keys = F.max_pool2d(self.key(x), 2, ceil_mode=True).flatten(2)
-        values = F.max_pool2d(self.value(x), 2, ceil_mode=True).flatten(2).transpose(1, 2)
-        scores = queries @ keys  # [B, H W, places]
-        # In plain operations, which differentiate twice, where torch's fused attention does not.
-        weights = (scores.float() if scores.dtype == torch.bfloat16 else scores).softmax(2).to(values.dtype)
-        seen = (weights @ values).transpose(1, 2).unflatten(2, x.shape[2:])
-        return x + self.gamma * self.last(seen)
-
-
-class Up(nn.Module):
-    """Twice the size: W₂ φ(norm(W₁ up(φ(norm(x))))) + up(W x), up by nearest neighbours, φ = ReLU.
-
-    Gulrajani et al., 2017 (arXiv:1704.00028); Miyato et al., 2018, Appendix B.4 (arXiv:1802.05957).
-
-    Args:
-        inputs, outputs: channels.
-        classes: whose batch norms are their own; 0 is one for all.
-        spectral: normalise the weights.
-    """
-
-    def __init__(self, inputs: int, outputs: int, classes: int, spectral: bool) -> None:
-        super().__init__()
-        gain = math.sqrt(2)
-        self.before, self.between = ClassBatchNorm(inputs, classes), ClassBatchNorm(outputs, classes)
-        self.first = _convolution(inputs, outputs, 3, spectral, gain)
-        self.second = _convolution(outputs, outputs, 3, spectral, gain)
-        self.shortcut = _convolution(inputs, outputs, 1, spectral)
-
-    def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, C, H, W], int64 [B] → [B, O, 2H, 2W]."""
-        inner = self.first(_twice(F.relu(self.before(x, labels))))
-        inner = self.second(F.relu(self.between(inner, labels)))
-        return inner + _twice(self.shortcut(x))  # a 1x1 convolution and nearest neighbours can be exchanged
-
-
-class Down(nn.Module):
-    """Half the size, or the same: pool(W₂ φ(W₁ φ(x))) + W pool(x), pool by means of 2x2, φ = ReLU.
-
-    Gulrajani et al., 2017 (arXiv:1704.00028); Miyato et al., 2018, Appendix B.4 (arXiv:1802.05957). Where neither
-    size nor channels change, x is added as it is.
-
-    Args:
-        inputs, outputs: channels.
-        halve: halve the size.
-        image: x is an image, to which no φ is applied.
-        spectral: normalise the weights.
-    """
-
-    def __init__(self, inputs: int, outputs: int, halve: bool, image: bool, spectral: bool) -> None:
-        super().__init__()
-        self.halve, self.image = halve, image
-        inner, gain = outputs if image else inputs, math.sqrt(2)
-        self.first = _convolution(inputs, inner, 3, spectral, gain)
-        self.second = _convolution(inner, outputs, 3, spectral, gain)
-        self.shortcut = _convolution(inputs, outputs, 1, spectral) if halve or inputs != outputs else nn.Identity()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, C, H, W] → [B, O, H/2, W/2], or [B, O, H, W]."""
-        inner = self.second(F.relu(self.first(x if self.image else F.relu(x))))
-        if self.halve:
-            inner, x = F.avg_pool2d(inner, 2), F.avg_pool2d(x, 2)
-        return inner + self.shortcut(x)
+from gansmith.networks.layers import BatchNorm, ClassBatchNorm, Critic, one_hot, pad_to, squashed, stages
+from gansmith.networks.residual import Attention, Down, Up, convolution, linear, place
 
 
 def _checked(shape: Sequence[int], pyramid: bool | None) -> bool:
@@ -150,15 +26,6 @@ def _checked(shape: Sequence[int], pyramid: bool | None) -> bool:
     if len(shape) != 3 or min(shape[1:]) < 8:
         raise ValueError(f"resnet makes images of 8 pixels a side or more, not {tuple(shape)}")
     return min(shape[1:]) > 32 if pyramid is None else pyramid
-
-
-def _place(attention: int | None, shape: Sequence[int], sides: Sequence[int]) -> int | None:
-    """Which of the grids attention is applied to."""
-    if attention is None:
-        return None
-    most = min(attention, math.ceil(min(shape[1:]) / 2))
-    fit = [side for side in sides if side <= most]
-    return list(sides).index(max(fit) if fit else min(sides))
 
 
 class Generator(nn.Module):
@@ -192,12 +59,14 @@ class Generator(nn.Module):
         number, self.base = stages(shape)
         finest = max(width // 4, 1)
         widths = [min(finest << (number - i), finest * 16) if pyramid else width for i in range(number + 1)]
-        self.first = _linear(noise, widths[0] * self.base[0] * self.base[1], spectral)
-        self.blocks = nn.ModuleList([Up(a, b, classes, spectral) for a, b in pairwise(widths)])
-        self.place = _place(attention, shape, [min(self.base) << i for i in range(number + 1)])
+        self.first = linear(noise, widths[0] * self.base[0] * self.base[1], spectral)
+        self.blocks = nn.ModuleList(
+            [Up(a, b, partial(ClassBatchNorm, classes=classes), spectral) for a, b in pairwise(widths)]
+        )
+        self.place = place(attention, shape, [min(self.base) << i for i in range(number + 1)])
         self.attention = None if self.place is None else Attention(widths[self.place], spectral)
         self.norm = BatchNorm(widths[-1])
-        self.last = _convolution(widths[-1], shape[0], 3, spectral)
+        self.last = convolution(widths[-1], shape[0], 3, spectral)
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, noise], int64 [B] → [B, C, H, W] in [-1, 1]."""
@@ -252,11 +121,11 @@ class Discriminator(Critic):
         self.blocks = nn.ModuleList(
             [Down(a, b, i < number, i == 0, spectral) for i, (a, b) in enumerate(pairwise(widths))]
         )
-        self.place = _place(attention, shape, [min(self.padded) >> min(i + 1, number) for i in range(number + after)])
+        self.place = place(attention, shape, [min(self.padded) >> min(i + 1, number) for i in range(number + after)])
         self.attention = None if self.place is None else Attention(widths[self.place + 1], spectral)
         self.feature_width = widths[-1]
-        self.last = _linear(widths[-1], 1, spectral)
-        self.embedding = _linear(classes, widths[-1], spectral, bias=False) if classes else None
+        self.last = linear(widths[-1], 1, spectral)
+        self.embedding = linear(classes, widths[-1], spectral, bias=False) if classes else None
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, C, H, W] → [B, F], their sum or mean over places."""
