@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
 
+from gansmith.augment.geometry import jitter
 from gansmith.draws import Draws, use
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss
@@ -68,9 +70,19 @@ class Synthesis(Game):
         self.regularizers = {k: v.penalty for k, v in self.penalties.items() if isinstance(v.penalty, Regularizer)}
         self.discriminator_steps = discriminator_steps
         self.shared_fakes = shared_fakes and discriminator_steps == 1
+        if loss.energy and not getattr(discriminator, "energy", False):
+            raise ValueError(
+                "this loss takes energies, low for what is real; a network that gives them is `autoencoder`"
+            )
+        if getattr(discriminator, "energy", False) and not loss.energy:
+            raise ValueError("the discriminator gives energies, low for what is real; losses of them: boundary, energy")
         for name, regularizer in self.regularizers.items():
             if regularizer.reads and not isinstance(discriminator, Critic):
                 raise ValueError(f"{name} reads the discriminator's features, which this one does not offer")
+            for need in regularizer.needs:
+                network, _, method = need.partition(".")
+                if not hasattr(getattr(self, network), method):
+                    raise ValueError(f"{name} needs a {network} with {method}(…), which this one does not offer")
         mixes = loss.coupled or any(lazy.penalty.coupled for lazy in self.penalties.values())
         self.coupled = couples(generator) or couples(discriminator) or mixes
         self.joint_pass = not couples(discriminator) if joint_pass is None else joint_pass
@@ -108,15 +120,25 @@ class Synthesis(Game):
     def discriminator_loss(self, turn: Turn) -> Outcome:
         """The adversarial loss of real against fake, and the penalties that are due."""
         made = self.fakes(turn)
-        real, fake = turn.batch.data, made.detach()
-        on_real, on_fake, gradients = self._judge(turn, real, fake)
-        terms = {"adversarial": self.loss.discriminator(on_real, on_fake)}
+        outcome = self.told_apart(turn, made.detach())
+        return replace(outcome, shared={**outcome.shared, "fake": made} if self.shared_fakes else {})
+
+    def told_apart(self, turn: Turn, fake: torch.Tensor) -> Outcome:
+        """The discriminator's terms on these fakes."""
+        on_real, on_fake, gradients = self._judge(turn, turn.batch.data, fake)
+        terms = {"adversarial": self.adversarial(turn, on_real, on_fake)}
         for name, gradient in gradients.items():
             terms[name] = self._weighted(turn, name, self.slopes[name].value(gradient))
         added, state = self.regularized("discriminator", turn, fake, on_real, on_fake)
-        shared = {"fake": made, "on_real": on_real.detach()} if self.shared_fakes else {}
-        watched = {"on_real": on_real.detach(), "on_fake": on_fake.detach()}
+        shared = {"on_real": on_real.detach()}
+        # Who watches wants to see how real each is held.
+        sign = -1 if self.loss.energy else 1
+        watched = {"on_real": sign * on_real.detach(), "on_fake": sign * on_fake.detach()}
         return Outcome({**terms, **added}, state=state, shared=shared, watched=watched)
+
+    def adversarial(self, turn: Turn, on_real: torch.Tensor, on_fake: torch.Tensor) -> torch.Tensor:
+        """The discriminator's adversarial term, [B]."""
+        return self.loss.discriminator(on_real, on_fake)
 
     def generator_loss(self, turn: Turn) -> Outcome:
         """The adversarial loss of fakes that the discriminator judges anew, augmented anew."""
@@ -149,12 +171,14 @@ class Synthesis(Game):
         states: dict[str, torch.Tensor] = {}
         for name, regularizer in self.regularizers.items():
             if name in due:
+                draws = turn.draws.under(f"{turn.draws.prefix}/{name}")
                 look = Look(
-                    turn.batch.data, fake, on_real, on_fake, self.latents(turn), labels,
-                    draws=turn.draws.under(f"{turn.draws.prefix}/{name}"),
+                    turn.batch.data, fake, on_real, on_fake, self.latents(turn), labels, draws=draws,
                     state={key: turn.state[f"{name}/{key}"] for key in regularizer.states},
                     generator=self.generator, discriminator=self.discriminator,
+                    seen=lambda points, purpose, name=name: self._seen(turn, points, f"{name} {purpose}"),
                     judge=partial(self._judged, turn, name),
+                    moved=partial(_moved, draws),
                     features=lambda points: read(self.discriminator, points, labels),
                     make=partial(self.fakes, turn),
                 )  # fmt: skip
@@ -221,3 +245,7 @@ class Synthesis(Game):
     def generate(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Fakes of noise."""
         return run(self.generator, noise, labels)
+
+
+def _moved(draws: Draws, points: torch.Tensor, purpose: str, shift: float, flip: bool) -> torch.Tensor:
+    return jitter(points, draws.under(f"{draws.prefix}/{purpose}"), shift, flip)
