@@ -97,6 +97,10 @@ class Synthesis(Game):
 
     def variant(self, move: str, step: int) -> Hashable:
         """The penalties that are due at this step."""
+        return self.due(move, step)
+
+    def due(self, move: str, step: int) -> tuple[str, ...]:
+        """The penalties of a move that are due at a step of it."""
         each = self.penalties.items()
         return tuple(name for name, lazy in each if lazy.penalty.side == move and step % lazy.every == 0)
 
@@ -140,16 +144,18 @@ class Synthesis(Game):
         """The discriminator's adversarial term, [B]."""
         return self.loss.discriminator(on_real, on_fake)
 
+    def made(self, turn: Turn) -> torch.Tensor:
+        """The fakes of the generator's move, with their graph."""
+        if "fake" in turn.shared:
+            return turn.shared["fake"]
+        if self.shared_fakes:  # the discriminator's fakes once more, whose graph could not be kept
+            with still():
+                return self.fakes(turn)
+        return self.fakes(turn)
+
     def generator_loss(self, turn: Turn) -> Outcome:
         """The adversarial loss of fakes that the discriminator judges anew, augmented anew."""
-        if "fake" in turn.shared:
-            fake = turn.shared["fake"]
-        elif self.shared_fakes:  # the discriminator's fakes once more, whose graph could not be kept
-            with still():
-                fake = self.fakes(turn)
-        else:
-            fake = self.fakes(turn)
-        labels = turn.batch.labels
+        fake, labels = self.made(turn), turn.batch.labels
         on_fake = run(self.discriminator, self._seen(turn, fake, "fake"), labels, logits=True)
         # Logits on real examples that the discriminator's step has left hold as they are: they are of reals
         # that were augmented by the same probability, and independently of these fakes, as fresh ones would be.
@@ -166,7 +172,7 @@ class Synthesis(Game):
         self, move: str, turn: Turn, fake: torch.Tensor, on_real: torch.Tensor, on_fake: torch.Tensor
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """What the regularizers that are due add to a move's terms, and their new states."""
-        due, labels = set(self.variant(move, turn.step)), turn.batch.labels  # type: ignore[arg-type]
+        due, labels = self.due(move, turn.step), turn.batch.labels
         terms: dict[str, torch.Tensor] = {}
         states: dict[str, torch.Tensor] = {}
         for name, regularizer in self.regularizers.items():
@@ -198,7 +204,7 @@ class Synthesis(Game):
         self, turn: Turn, real: torch.Tensor, fake: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Logits on real and fake, and the gradient that each due penalty asks for."""
-        labels, due = turn.batch.labels, set(self.variant("discriminator", turn.step))  # type: ignore[arg-type]
+        labels, due = turn.batch.labels, self.due("discriminator", turn.step)
         at = {name: penalty.at for name, penalty in self.slopes.items() if name in due}
         on_ends = {end for end in at.values() if isinstance(end, str)}
         gradients: dict[str, torch.Tensor] = {}
@@ -228,9 +234,13 @@ class Synthesis(Game):
         """Logits at points, and their gradient there, differentiable once more, where it is wanted."""
         if not wanted:
             return run(self.discriminator, self._seen(turn, points, *ends), labels, logits=True), points
-        points = points.detach().requires_grad_()
+        # Points that carry a graph get a name of their own: weights may depend on them too, but not the slope.
+        points = points.view_as(points) if points.requires_grad else points.detach().requires_grad_()
         logits = run(self.discriminator, self._seen(turn, points, *ends), labels, logits=True)
         (slope,) = torch.autograd.grad(logits.sum(), points, create_graph=True)
+        if len(logits) < len(points):  # neighbours judged as one: of such a point the slope is of all together
+            size = len(points) // len(logits)
+            slope = slope[: size * len(logits)].unflatten(0, (len(logits), size))
         return logits, slope
 
     def _seen(self, turn: Turn, points: torch.Tensor, *ends: str) -> torch.Tensor:
