@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
-from gansmith.augment.geometry import blit, sample, warp
+from gansmith.augment.geometry import blit, jitter, sample, warp
+from gansmith.draws import Draws
 
 
 def seeded(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -90,3 +91,25 @@ def test_blits_differ_by_example_and_differentiate_twice():
     assert torch.equal(blit(x, flip, turns, shift), torch.cat(each))
     assert gradcheck(lambda x: blit(x, flip, turns, shift), (x.requires_grad_(),))
     assert gradgradcheck(lambda x: blit(x, flip, turns, shift).square(), (x,))
+
+
+def test_jitter_moves_images_by_whole_pixels_within_its_bound_and_mirrors_every_other():
+    x = torch.arange(64.0).view(1, 1, 8, 8).expand(2000, 1, 8, 8)
+    moved = jitter(x, Draws(0, 0, 2000), 0.25)
+    middle = moved[:, 0, 3:5, 3:5].flatten(1)  # too far in for a reflection to reach
+    mirrored = middle[:, 1] < middle[:, 0]
+    assert abs(mirrored.double().mean() - 0.5) < 4 * 0.5 / 2000**0.5
+    column = middle[:, 0] % 8 - torch.where(mirrored, 4, 3)
+    row = (middle[:, 0] / 8).floor() - 3
+    for way in (column, row):
+        assert sorted(set(way.tolist())) == [-2, -1, 0, 1, 2]
+        assert abs(way.mean()) < 4 * 2**0.5 / 2000**0.5
+    assert torch.equal(jitter(x[:5], Draws(0, 0, 5), 0.0, flip=False), x[:5])
+    assert not (jitter(x, Draws(0, 0, 2000), 0.25, flip=False)[:, 0, 4, 3:5].diff() < 0).any()
+
+
+def test_jitter_of_what_is_no_image_is_noise():
+    x = seeded(4000, 3)
+    away = jitter(x, Draws(0, 0, 4000), 0.5) - x
+    assert abs(away.std().item() - 0.5) < 0.02
+    assert abs(away.mean().item()) < 0.02

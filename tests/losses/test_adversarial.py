@@ -110,6 +110,18 @@ PAPERS: dict[str, tuple[Value, Value, Value, Value, Value]] = {
         lambda r, f: exp(-r) + exp(f) - 2, lambda r, f: -steep(-r), lambda r, f: steep(f),
         lambda r, f: 1 - exp(f), lambda r, f: -steep(f),
     ),
+    "energy": (
+        lambda r, f: r + np.maximum(0, 10 - f), lambda r, f: np.ones_like(r), lambda r, f: -(f < 10).astype(float),
+        lambda r, f: f, lambda r, f: np.ones_like(f),
+    ),
+    "energy margin=1.5": (
+        lambda r, f: r + np.maximum(0, 1.5 - f), lambda r, f: np.ones_like(r), lambda r, f: -(f < 1.5).astype(float),
+        lambda r, f: f, lambda r, f: np.ones_like(f),
+    ),
+    "boundary": (
+        lambda r, f: r - f, lambda r, f: np.ones_like(r), lambda r, f: -np.ones_like(f),
+        lambda r, f: f, lambda r, f: np.ones_like(f),
+    ),
     "jensen_shannon": (
         lambda r, f: log1pexp(-r) + log1pexp(f) - 2 * LOG2, lambda r, f: -sigma(-r), lambda r, f: sigma(f),
         lambda r, f: LOG2 - log1pexp(f), lambda r, f: -sigma(f),
@@ -196,6 +208,10 @@ def test_what_a_loss_says_of_itself_is_true(name: str):
     moved[0] += 1
     alone = [torch.equal(side(real, fake)[1:], side(moved, fake)[1:]) for side in (loss.discriminator, loss.generator)]
     assert all(alone) != loss.coupled
+    # A discriminator is better off where it holds the real for real: by a high logit, or by a low energy.
+    near = torch.tensor([0.2, -0.3], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(loss.discriminator(near, torch.zeros_like(near)).sum(), near)
+    assert ((slope > 0).all() and loss.energy) or ((slope < 0).all() and not loss.energy)
 
 
 @pytest.mark.parametrize("name", sorted(PAPERS))
@@ -241,6 +257,11 @@ def test_two_ranks_with_half_a_batch_each_are_one_with_the_whole(name: str, monk
             parts = torch.cat([side(*half) for half in halves])
         torch.testing.assert_close(parts, whole)
         torch.testing.assert_close(torch.autograd.grad(parts.mean(), (real, fake), retain_graph=True), slopes)
+
+
+def test_a_margin_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="margin must be above 0"):
+        adversarial.energy(margin=0)
 
 
 def test_the_exponentials_of_f_gan_go_on_as_tangents():

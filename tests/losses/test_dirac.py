@@ -17,6 +17,10 @@ order, −∂L_G/∂θ = gψ and −∂L_D/∂ψ = −dθ − κψ, where κψ i
   (without its constant it is minimax), 1 for the others.
 - R1 and R2 are γ·½ψ², so κ = γ: the paper's −γ/2 ± √(γ²/4 − f′(0)²). The zero-centred penalty is γψ², so κ = 2γ.
   WGAN-LP is flat up to |ψ| = 1, so κ = 0. WGAN-GP and DRAGAN have a kink at ψ = 0, and no Jacobian.
+
+Losses of energies take no logit. Their smallest judge is an autoencoder that draws ψ whatever it sees, of the energy
+D(x) = (x − ψ)². Then −∂L_G/∂θ = −2(θ − ψ). EBGAN, within its margin, has L_D = m − θ² + 2θψ, so −∂L_D/∂ψ = −2θ, and
+eigenvalues −1 ± i√3. BEGAN, of a fixed k, has −∂L_D/∂ψ = −2ψ − 2k(θ − ψ), and k − 2 ± √((2 − k)² − 4).
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ from gansmith.build import functions
 from gansmith.data.dataset import Batch
 from gansmith.draws import Draws
 from gansmith.engine.step import Eager
+from gansmith.games.equilibrium import Equilibrium
 from gansmith.games.game import Turn
 from gansmith.games.synthesis import Lazy, Synthesis
 from gansmith.losses import adversarial, penalties
@@ -70,6 +75,9 @@ SLOPES: dict[tuple[str, tuple[tuple[str, Any], ...]], tuple[float, float]] = {
 DAMPING = {"": 0.0, "lipschitz_penalty": 0.0, "r1": 1.0, "r2": 1.0, "zero_centred_penalty": 2.0}
 """κ of each penalty that has a Jacobian, for a weight of 1."""
 
+ENERGIES = {"boundary", "energy"}
+"""Losses of energies."""
+
 KINKED = ("dragan", "gradient_penalty")
 
 
@@ -91,7 +99,8 @@ def named(case: object) -> str:
 
 
 def test_every_loss_and_penalty_is_in_the_table(dirac):
-    assert sorted({name for name, _ in SLOPES}) == functions(adversarial, AdversarialLoss) == sorted(dirac.LOSSES)
+    assert sorted({name for name, _ in SLOPES}) == sorted(dirac.LOSSES)
+    assert functions(adversarial, AdversarialLoss) == sorted(ENERGIES | set(dirac.LOSSES))
     assert sorted({*DAMPING, *KINKED} - {""}) == functions(penalties, Penalty)
 
 
@@ -161,6 +170,63 @@ def test_without_a_penalty_simultaneous_descent_moves_away_from_home(dirac, loss
     points = dirac.trajectory(getattr(adversarial, loss)(), None, steps=50, alternating=False)
     far = [math.dist(point, (0, 0)) for point in points]
     assert all(after > before for before, after in pairwise(far))
+
+
+class Memory(nn.Module):
+    """The energy (x − ψ)² of an autoencoder that knows one number."""
+
+    energy = True
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(value, dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - self.value).square().squeeze(1)
+
+
+def energies_at(kind: str, theta: float, psi: float) -> Synthesis:
+    nets = Point(theta, False), Memory(psi)
+    if kind == "ebgan":
+        return Synthesis(*nets, loss=adversarial.energy(margin=4.0), noise=1, shared_fakes=False)
+    return Equilibrium(*nets, loss=adversarial.boundary(), gamma=0.5, rate=0.05, noise=1, shared_fakes=False)
+
+
+def slope_of(game: Synthesis, move: str, k: float) -> tuple[float, float]:
+    """−∂L/∂ of the one number that a move trains; and the next k."""
+    state = {"balance": torch.tensor(k, dtype=torch.float64)} if isinstance(game, Equilibrium) else {}
+    turn = Turn(Batch(torch.zeros(1, 1, dtype=torch.float64)), Draws(0, 0, 1), {}, state)
+    result = Eager(game)(move, turn, list(getattr(game, move).parameters()))
+    (grad,) = result.grads
+    return 0.0 if grad is None else -float(grad), float(result.state.get("balance", k))
+
+
+@pytest.mark.parametrize(("kind", "k"), [("ebgan", 0.0), ("began", 0.0), ("began", 0.3), ("began", 1.0)])
+def test_eigenvalues_of_losses_of_energies(kind: str, k: float):
+    """The flow is linear near the end, so that its values at two points are the Jacobian's columns."""
+    columns = []
+    for place in ((0.1, 0.0), (0.0, 0.1)):
+        game = energies_at(kind, *place)
+        columns.append([slope_of(game, move, k)[0] / 0.1 for move in ("generator", "discriminator")])
+    found = torch.linalg.eigvals(torch.tensor(columns, dtype=torch.float64).T).tolist()
+    factor = 1.0 if kind == "ebgan" else k
+    root = cmath.sqrt((2 - factor) ** 2 - 4)
+    for each in (factor - 2 + root, factor - 2 - root):
+        assert min(abs(each - value) for value in found) < 1e-6
+    assert max(value.real for value in found) < 0  # it settles
+
+
+@pytest.mark.parametrize("kind", ["ebgan", "began"])
+@pytest.mark.parametrize("start", [(1.0, 1.0), (3.0, -2.0), (-1.5, 0.5)])
+def test_losses_of_energies_come_home(kind: str, start: tuple[float, float]):
+    """Alternating descent, from outside of EBGAN's margin too; BEGAN's k goes where the energies drive it."""
+    (theta, psi), k = start, 0.0
+    for _ in range(150):
+        slope, k = slope_of(energies_at(kind, theta, psi), "discriminator", k)
+        psi += 0.1 * slope
+        theta += 0.1 * slope_of(energies_at(kind, theta, psi), "generator", k)[0]
+    assert math.dist((theta, psi), (0, 0)) < 1e-3
+    assert 0 <= k <= 1
 
 
 def test_verdicts_and_their_writing(dirac):

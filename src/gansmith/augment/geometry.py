@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from gansmith.draws import Draws
+
 _BILINEAR, _REFLECTION = 0, 2
 
 
@@ -97,6 +99,27 @@ def blit(x: torch.Tensor, flip: torch.Tensor, turns: torch.Tensor, shift: torch.
     source = _reflected((row + height - 1) // 2, height) * width + _reflected((column + width - 1) // 2, width)
     index = source.view(count, 1, -1).expand(count, channels, -1)
     return x.flatten(2).gather(2, index).view(x.shape)
+
+
+def jitter(x: torch.Tensor, draws: Draws, shift: float, flip: bool = True) -> torch.Tensor:
+    """Move each example a little, at random.
+
+    Args:
+        x: [B, …].
+        draws: where the numbers come from.
+        shift: how far an image [C, H, W] is shifted at most, as a share of its sides, to whole pixels; any other
+            example has normal noise added, of this deviation.
+        flip: mirror every other image.
+
+    Returns:
+        The same shape.
+    """
+    if x.dim() != 4:
+        return x + shift * draws.normal("shift", *x.shape[1:]).to(x.dtype)
+    most = [round(shift * side) for side in (x.shape[3], x.shape[2])]
+    way = torch.stack([draws.integers(f"shift {i}", 2 * far + 1) - far for i, far in enumerate(most)], 1)
+    mirrored = draws.uniform("flip") < (0.5 if flip else 0.0)
+    return blit(x, mirrored, torch.zeros_like(way[:, 0]), way)
 
 
 def _centred(side: int, device: torch.device) -> torch.Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
 
+from gansmith.augment.geometry import jitter
 from gansmith.draws import Draws, use
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss
@@ -68,9 +70,19 @@ class Synthesis(Game):
         self.regularizers = {k: v.penalty for k, v in self.penalties.items() if isinstance(v.penalty, Regularizer)}
         self.discriminator_steps = discriminator_steps
         self.shared_fakes = shared_fakes and discriminator_steps == 1
+        if loss.energy and not getattr(discriminator, "energy", False):
+            raise ValueError(
+                "this loss takes energies, low for what is real; a network that gives them is `autoencoder`"
+            )
+        if getattr(discriminator, "energy", False) and not loss.energy:
+            raise ValueError("the discriminator gives energies, low for what is real; losses of them: boundary, energy")
         for name, regularizer in self.regularizers.items():
             if regularizer.reads and not isinstance(discriminator, Critic):
                 raise ValueError(f"{name} reads the discriminator's features, which this one does not offer")
+            for need in regularizer.needs:
+                network, _, method = need.partition(".")
+                if not hasattr(getattr(self, network), method):
+                    raise ValueError(f"{name} needs a {network} with {method}(…), which this one does not offer")
         mixes = loss.coupled or any(lazy.penalty.coupled for lazy in self.penalties.values())
         self.coupled = couples(generator) or couples(discriminator) or mixes
         self.joint_pass = not couples(discriminator) if joint_pass is None else joint_pass
@@ -85,6 +97,10 @@ class Synthesis(Game):
 
     def variant(self, move: str, step: int) -> Hashable:
         """The penalties that are due at this step."""
+        return self.due(move, step)
+
+    def due(self, move: str, step: int) -> tuple[str, ...]:
+        """The penalties of a move that are due at a step of it."""
         each = self.penalties.items()
         return tuple(name for name, lazy in each if lazy.penalty.side == move and step % lazy.every == 0)
 
@@ -108,26 +124,38 @@ class Synthesis(Game):
     def discriminator_loss(self, turn: Turn) -> Outcome:
         """The adversarial loss of real against fake, and the penalties that are due."""
         made = self.fakes(turn)
-        real, fake = turn.batch.data, made.detach()
-        on_real, on_fake, gradients = self._judge(turn, real, fake)
-        terms = {"adversarial": self.loss.discriminator(on_real, on_fake)}
+        outcome = self.told_apart(turn, made.detach())
+        return replace(outcome, shared={**outcome.shared, "fake": made} if self.shared_fakes else {})
+
+    def told_apart(self, turn: Turn, fake: torch.Tensor) -> Outcome:
+        """The discriminator's terms on these fakes."""
+        on_real, on_fake, gradients = self._judge(turn, turn.batch.data, fake)
+        terms = {"adversarial": self.adversarial(turn, on_real, on_fake)}
         for name, gradient in gradients.items():
             terms[name] = self._weighted(turn, name, self.slopes[name].value(gradient))
         added, state = self.regularized("discriminator", turn, fake, on_real, on_fake)
-        shared = {"fake": made, "on_real": on_real.detach()} if self.shared_fakes else {}
-        watched = {"on_real": on_real.detach(), "on_fake": on_fake.detach()}
+        shared = {"on_real": on_real.detach()}
+        # Who watches wants to see how real each is held.
+        sign = -1 if self.loss.energy else 1
+        watched = {"on_real": sign * on_real.detach(), "on_fake": sign * on_fake.detach()}
         return Outcome({**terms, **added}, state=state, shared=shared, watched=watched)
+
+    def adversarial(self, turn: Turn, on_real: torch.Tensor, on_fake: torch.Tensor) -> torch.Tensor:
+        """The discriminator's adversarial term, [B]."""
+        return self.loss.discriminator(on_real, on_fake)
+
+    def made(self, turn: Turn) -> torch.Tensor:
+        """The fakes of the generator's move, with their graph."""
+        if "fake" in turn.shared:
+            return turn.shared["fake"]
+        if self.shared_fakes:  # the discriminator's fakes once more, whose graph could not be kept
+            with still():
+                return self.fakes(turn)
+        return self.fakes(turn)
 
     def generator_loss(self, turn: Turn) -> Outcome:
         """The adversarial loss of fakes that the discriminator judges anew, augmented anew."""
-        if "fake" in turn.shared:
-            fake = turn.shared["fake"]
-        elif self.shared_fakes:  # the discriminator's fakes once more, whose graph could not be kept
-            with still():
-                fake = self.fakes(turn)
-        else:
-            fake = self.fakes(turn)
-        labels = turn.batch.labels
+        fake, labels = self.made(turn), turn.batch.labels
         on_fake = run(self.discriminator, self._seen(turn, fake, "fake"), labels, logits=True)
         # Logits on real examples that the discriminator's step has left hold as they are: they are of reals
         # that were augmented by the same probability, and independently of these fakes, as fresh ones would be.
@@ -144,17 +172,19 @@ class Synthesis(Game):
         self, move: str, turn: Turn, fake: torch.Tensor, on_real: torch.Tensor, on_fake: torch.Tensor
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """What the regularizers that are due add to a move's terms, and their new states."""
-        due, labels = set(self.variant(move, turn.step)), turn.batch.labels  # type: ignore[arg-type]
+        due, labels = self.due(move, turn.step), turn.batch.labels
         terms: dict[str, torch.Tensor] = {}
         states: dict[str, torch.Tensor] = {}
         for name, regularizer in self.regularizers.items():
             if name in due:
+                draws = turn.draws.under(f"{turn.draws.prefix}/{name}")
                 look = Look(
-                    turn.batch.data, fake, on_real, on_fake, self.latents(turn), labels,
-                    draws=turn.draws.under(f"{turn.draws.prefix}/{name}"),
+                    turn.batch.data, fake, on_real, on_fake, self.latents(turn), labels, draws=draws,
                     state={key: turn.state[f"{name}/{key}"] for key in regularizer.states},
                     generator=self.generator, discriminator=self.discriminator,
+                    seen=lambda points, purpose, name=name: self._seen(turn, points, f"{name} {purpose}"),
                     judge=partial(self._judged, turn, name),
+                    moved=partial(_moved, draws),
                     features=lambda points: read(self.discriminator, points, labels),
                     make=partial(self.fakes, turn),
                 )  # fmt: skip
@@ -174,7 +204,7 @@ class Synthesis(Game):
         self, turn: Turn, real: torch.Tensor, fake: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Logits on real and fake, and the gradient that each due penalty asks for."""
-        labels, due = turn.batch.labels, set(self.variant("discriminator", turn.step))  # type: ignore[arg-type]
+        labels, due = turn.batch.labels, self.due("discriminator", turn.step)
         at = {name: penalty.at for name, penalty in self.slopes.items() if name in due}
         on_ends = {end for end in at.values() if isinstance(end, str)}
         gradients: dict[str, torch.Tensor] = {}
@@ -204,9 +234,13 @@ class Synthesis(Game):
         """Logits at points, and their gradient there, differentiable once more, where it is wanted."""
         if not wanted:
             return run(self.discriminator, self._seen(turn, points, *ends), labels, logits=True), points
-        points = points.detach().requires_grad_()
+        # Points that carry a graph get a name of their own: weights may depend on them too, but not the slope.
+        points = points.view_as(points) if points.requires_grad else points.detach().requires_grad_()
         logits = run(self.discriminator, self._seen(turn, points, *ends), labels, logits=True)
         (slope,) = torch.autograd.grad(logits.sum(), points, create_graph=True)
+        if len(logits) < len(points):  # neighbours judged as one: of such a point the slope is of all together
+            size = len(points) // len(logits)
+            slope = slope[: size * len(logits)].unflatten(0, (len(logits), size))
         return logits, slope
 
     def _seen(self, turn: Turn, points: torch.Tensor, *ends: str) -> torch.Tensor:
@@ -228,3 +262,6 @@ class Synthesis(Game):
         if own is None:
             return super().truncated(noise, labels, psi)
         return own(noise.to(next(self.generator.parameters(), noise).dtype), labels, psi)
+
+def _moved(draws: Draws, points: torch.Tensor, purpose: str, shift: float, flip: bool) -> torch.Tensor:
+    return jitter(points, draws.under(f"{draws.prefix}/{purpose}"), shift, flip)

@@ -24,12 +24,14 @@ class AdversarialLoss(NamedTuple):
         generator: (real logits [B], fake logits [B]) → [B]; the real ones are of a fixed discriminator.
         relativistic: whether the generator's loss looks at the real logits at all.
         coupled: whether values mix the examples of a batch (so that it cannot be split).
+        energy: whether it takes energies in the place of logits: from 0 up, and low for what is real.
     """
 
     discriminator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     generator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     relativistic: bool = False
     coupled: bool = False
+    energy: bool = False
 
 
 def nonsaturating() -> AdversarialLoss:
@@ -106,6 +108,32 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Adversarial
         lambda real, fake: 0.5 * (real - b).square() + 0.5 * (fake - a).square(),
         lambda real, fake: 0.5 * (fake - c).square(),
     )
+
+
+# --- energies: low for what is real --------------------------------------------------------------------
+
+
+def energy(margin: float = 10.0) -> AdversarialLoss:
+    """The margin loss of EBGAN, on energies: D(x) from 0 up, and low for real examples.
+
+    L_D = D(x) + max(0, margin − D(G(z))),  L_G = D(G(z)).
+    Zhao et al., 2017, Equations 1 and 2 (arXiv:1609.03126).
+
+    Args:
+        margin: the energy that a fake has to have at least, in the discriminator's unit.
+    """
+    if margin <= 0:
+        raise ValueError(f"margin must be above 0, but is {margin}")
+    return AdversarialLoss(lambda real, fake: real + torch.relu(margin - fake), lambda real, fake: fake, energy=True)
+
+
+def boundary() -> AdversarialLoss:
+    """What BEGAN balances: the difference of energies, L_D = D(x) − D(G(z)), L_G = D(G(z)).
+
+    Berthelot et al., 2017, Section 3 (arXiv:1703.10717). Alone L_D has no lower bound; the game `equilibrium` gives
+    D(G(z)) a factor k that holds both sides in balance.
+    """
+    return AdversarialLoss(lambda real, fake: real - fake, lambda real, fake: fake, energy=True)
 
 
 # --- relativistic average: each example is compared with the mean of the other kind ------------------
