@@ -69,7 +69,7 @@ class Ada:
         hue: of a rotation of the colours about grey, by any angle; RGB only.
         saturation: of a scaling of the colours' distance from grey by 2^N(0, 1²); RGB only.
         filter: of an amplification of each of four bands of frequencies by 2^N(0, 1²), at an unchanged total power.
-        noise: of adding N(0, σ²) to each value, with σ from |N(0, 0.1²)|.
+        additive_noise: of adding N(0, σ²) to each value, with σ from |N(0, 0.1²)|.
         cutout: of a box, half the image's sides, that is made mid-grey.
     """
 
@@ -90,7 +90,7 @@ class Ada:
         hue: float = 0.5,
         saturation: float = 0.5,
         filter: float = 0.0,
-        noise: float = 0.0,
+        additive_noise: float = 0.0,
         cutout: float = 1.0,
     ) -> None:
         self.colours = colours("ada", shape)
@@ -100,14 +100,14 @@ class Ada:
             "aniso": aniso, "xfrac": xfrac, "brightness": brightness, "contrast": contrast,
             "lumaflip": lumaflip, "hue": hue, "saturation": saturation, "cutout": cutout,
         })  # fmt: skip
-        self.corruptions = checked({"filter": filter, "noise": noise})
+        self.corruptions = checked({"filter": filter, "additive_noise": additive_noise})
 
     def __call__(self, images: torch.Tensor, draws: Draws, p: float | torch.Tensor) -> torch.Tensor:
         """Augment each image by numbers of its own.
 
         Args:
             images: [B, C, H, W] in [-1, 1].
-            draws: the numbers; purposes `gates`, `uniform` and `normal`, and those of `filter` and `noise`.
+            draws: the numbers; purposes `gates`, `uniform` and `normal`, and others for the filter and the noise.
             p: probability in [0, 1], a number or a 0-d tensor; it is compared, never branched on.
 
         Returns:
@@ -121,7 +121,7 @@ class Ada:
             x = self._warp(x, numbers)
         if self._has("brightness", "contrast", "lumaflip", "hue", "saturation"):
             x = torch.cat([self._colour(x[:, : self.colours], numbers), x[:, self.colours :]], 1)
-        for name, part in (("filter", _amplified), ("noise", _noisy)):
+        for name, part in (("filter", _amplified), ("additive_noise", _noisy)):
             if self.corruptions[name] > 0:
                 seen = part(x[:, : self.colours], draws, p * self.corruptions[name])
                 x = torch.cat([seen, x[:, self.colours :]], 1)

@@ -67,7 +67,7 @@ class Diffaugment:
         gates = draws.uniform("gates", len(self.strengths)).unbind(1)
         on = {name: u < p * strength for (name, strength), u in zip(self.strengths.items(), gates, strict=True)}
         numbers = draws.uniform("uniform", len(_UNIFORM)).to(x.dtype).unbind(1)
-        uniform = dict(zip(_UNIFORM, numbers, strict=True))
+        uniform: dict[str, torch.Tensor] = dict(zip(_UNIFORM, numbers, strict=True))
         x = torch.cat([self._colour(x[:, : self.colours], on, uniform), x[:, self.colours :]], 1)
         if self.strengths["translation"] > 0:
             x = _moved(x, on["translation"], uniform)
