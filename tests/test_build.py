@@ -191,6 +191,22 @@ def test_a_game_of_the_users_own_takes_what_it_names(tmp_path: Path):
     # What it does not take must not be passed over in silence.
     assert "penalties: the game" in refusal(recipe(game=name, penalties={"r1": {"weight": 1}}))
     assert "augment: the game" in refusal(recipe(game=name, augment={"ada": {"probability": 1}}))
+    (tmp_path / "still.py").write_text(
+        "from gansmith.games.game import Game\n"
+        "class Still(Game):\n"
+        "    def __init__(self, generator, discriminator, augment):\n"
+        "        super().__init__()\n"
+    )
+    adapts = recipe(game=f"{tmp_path}/still.py:Still", augment={"ada": {"probability": {"target": 0.6}}})
+    assert "moves no probability; give a number or a ramp" in refusal(adapts)
+
+
+def test_a_probability_that_adapts_is_a_state_by_its_knobs_name():
+    made = recipe(augment={"ada": {"probability": {"target": 0.6, "start": 0.25}}, "diffaugment": {"probability": 1}})
+    game = build(made, FACTS)
+    assert set(game.states()) == {"augment/ada", "augment/ada/signs", "augment/ada/steps"}
+    first, how = game.states()["augment/ada"]
+    assert (first.item(), how) == (0.25, "same")
 
 
 def test_augmentations_follow_one_another_each_by_its_own_knob(tmp_path: Path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gansmith import zoo
 from gansmith.errors import Refused
 from gansmith.recipe import Ema, Part, Recipe, dump, load, merge, parse_overrides, validate
-from gansmith.schedule import Ramp
+from gansmith.schedule import Adaptive, Ramp
 
 
 @pytest.mark.parametrize("name", zoo.names())
@@ -214,6 +214,13 @@ def test_a_recipe_comes_back_from_its_dump(
         ({"precision": "fp8"}, "precision"),
         ({"augment": {"ada": {"probability": 1.5}}}, "a probability must be in [0, 1], but is 1.5"),
         ({"augment": {"ada": {}}}, "augment.ada.probability: Field required"),
+        ({"augment": {"ada": {"probability": {"target": 2}}}}, "augment.ada.probability.target: Input should be less"),
+        ({"augment": {"ada": {"probability": {"target": 0.6, "end": 1}}}}, "augment.ada.probability.end: no such"),
+        ({"augment": {"ada": {"probability": {"start": 1}}}}, "augment.ada.probability.end: Field required"),
+        (
+            {"augment": {"ada": {"probability": {"target": 0.6, "start": 0.5, "most": 0.2}}}},
+            "augment.ada.probability: it starts at 0.5, above the most that is allowed, 0.2",
+        ),
         ({"noise": float("nan")}, "noise"),
         ({"optimizer": {"lr": float("inf")}}, "optimizer.lr"),
         ({"schema_version": 99}, "schema version is 99; this gansmith reads up to 1"),
@@ -260,3 +267,23 @@ def test_knobs_of_augmentations():
     assert one.augment_knobs() == {"ada": "augment"}
     assert two.augment_knobs() == {"ada": "augment/ada", "mine.py:Noise": "augment/mine.py:Noise"}
     assert Recipe().augment_knobs() == {}
+
+
+def test_a_probability_that_adapts_is_a_third_form():
+    over = {"augment.ada.probability.target": 0.5, "augment.ada.probability.over": "100k"}
+    recipe = load("r3gan-cifar10", over)  # in the place of a ramp
+    rule = Adaptive(target=0.5, over=100_000)
+    assert recipe.adaptive_knobs() == {"augment": rule}
+    assert recipe.augment["ada"].probability == rule
+    assert validate(yaml.safe_load(dump(recipe)), "again") == recipe
+    plain = validate(yaml.safe_load(dump(validate({"augment": {"ada": {"probability": {"target": 0.6}}}}, "x"))), "x")
+    assert plain.adaptive_knobs() == {"augment": Adaptive(target=0.6)}
+    assert load("r3gan-cifar10").adaptive_knobs() == {}
+    held = {"augment": {"ada": {"probability": rule.model_dump()}}}
+    assert merge(held, parse_overrides({"augment.ada.probability.most": 0.7}))["augment"]["ada"]["probability"] == {
+        **rule.model_dump(), "most": 0.7,
+    }  # fmt: skip
+    # A target elsewhere is an argument of its part.
+    assert merge({"gradient-penalty": {"weight": 10}}, {"gradient-penalty": {"target": 2}}) == {
+        "gradient_penalty": {"weight": 10, "target": 2}
+    }

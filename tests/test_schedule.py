@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gansmith.schedule import Ramp, count, value_at
+from gansmith.schedule import Adaptive, Ramp, count, value_at
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,10 @@ def test_count_gives_a_number_or_says_what_it_wants(value: object):
 def test_ramps(ramp: Ramp, images: int, value: float):
     assert ramp.at(images, 100) == pytest.approx(value)
     assert value_at(ramp, images, 100) == ramp.at(images, 100)
+
+
+def test_a_probability_that_adapts_has_the_papers_pace():
+    rule = Adaptive(target=0.6)
+    assert (rule.start, rule.most, rule.over, rule.every) == (0.0, 1.0, 500_000, 4)
+    with pytest.raises(ValueError, match=r"it starts at 0\.5, above the most that is allowed, 0\.2"):
+        Adaptive(target=0.6, start=0.5, most=0.2)

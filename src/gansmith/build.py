@@ -41,7 +41,9 @@ class Facts:
     classes: int = 0
 
 
-_HELPERS = ("game", "layers", "convolution", "modulation", "residual", "geometry")
+_HELPERS = (
+    "game", "layers", "convolution", "modulation", "residual", "geometry", "adaptive", "bands", "parts",
+)  # fmt: skip
 """Modules of the rooms that hold no part of their own."""
 
 
@@ -65,7 +67,7 @@ def build(recipe: Recipe, facts: Facts) -> Game:
             penalty = _function("penalties", named, *PENALTIES)
             lazy[name] = Lazy(penalty, part.every)
         given = {**offers, **networks, "networks": networks, "loss": loss, "penalties": lazy}
-        given["augment"] = augment(recipe, offers)
+        given["augment"], given["adaptive"] = augment(recipe, offers), recipe.adaptive_knobs()
         given["discriminator_steps"] = recipe.discriminator_steps
         name = recipe.game.name
         cls = find("games", name, _camel(name))
@@ -73,6 +75,8 @@ def build(recipe: Recipe, facts: Facts) -> Game:
         for part in ("penalties", "augment"):
             if getattr(recipe, part) and part not in taken:
                 raise Refused(f"{part}: the game {name} takes none")
+        if given["adaptive"] and "adaptive" not in taken:
+            raise Refused(f"augment: the game {name} moves no probability; give a number or a ramp")
         return construct(cls, recipe.game.arguments, given, "game")
 
 

@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from gansmith import zoo
 from gansmith.errors import Refused, nearest
-from gansmith.schedule import Count, Number, Ramp, Scheduled
+from gansmith.schedule import Adaptive, Count, Number, Ramp, Scheduled
 
 SCHEMA = 1
 """Version of the recipe's schema, stored with each resolved recipe."""
@@ -87,18 +96,25 @@ class Penalty(Open):
     every: Annotated[int, Field(ge=1)] = 1
 
 
+def _form(probability: object) -> str:
+    adapts = isinstance(probability, Adaptive) or (isinstance(probability, Mapping) and "target" in probability)
+    return "Adaptive" if adapts else "Scheduled"
+
+
 class Augmentation(Open):
     """How often an augmentation is applied; other fields are its own arguments (the parts' strengths).
 
     Attributes:
-        probability: in [0, 1], or a ramp of it.
+        probability: in [0, 1], a ramp of it, or a `target` of the discriminator's verdict that it follows (ADA).
     """
 
-    probability: Scheduled
+    probability: Annotated[
+        Annotated[Scheduled, Tag("Scheduled")] | Annotated[Adaptive, Tag("Adaptive")], Discriminator(_form)
+    ]
 
     @model_validator(mode="after")
     def _in_range(self) -> Augmentation:
-        for end in _ends(self.probability):
+        for end in () if isinstance(self.probability, Adaptive) else _ends(self.probability):
             if not 0 <= end <= 1:
                 raise ValueError(f"a probability must be in [0, 1], but is {end}")
         return self
@@ -306,6 +322,12 @@ class Recipe(Frozen):
         """The knob that holds each augmentation's probability: `augment`, or `augment/{name}` of several."""
         return {name: "augment" if len(self.augment) == 1 else f"augment/{name}" for name in self.augment}
 
+    def adaptive_knobs(self) -> dict[str, Adaptive]:
+        """Those of them that the game moves itself: each is a state of the game, by the knob's name."""
+        knobs = self.augment_knobs()
+        parts = {knobs[name]: part.probability for name, part in self.augment.items()}
+        return {knob: probability for knob, probability in parts.items() if isinstance(probability, Adaptive)}
+
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with the leaves of `over` put over it; a mapping that names another part replaces it.
@@ -323,7 +345,8 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
             out[key] = _copied(value)
             continue
         renamed = any(k in new and new[k] != before.get(k) for k in ("network", "name"))
-        scheduled = "start" in new and "end" in new
+        # A ramp replaces what was there, and so does a target that replaces a ramp.
+        scheduled = {"start", "end"} <= set(new) or ("end" in before and "target" in new)
         out[key] = merge(new, {}) if renamed or scheduled else merge(before, new)
     return out
 
@@ -381,7 +404,9 @@ def _explain(error: ValidationError, where: str) -> str:
 
 
 def _is_arm(part: object) -> bool:
-    return isinstance(part, str) and bool(re.search(r"function|^(float|int|Ramp|tuple|constrained-\w+)\b|\[", part))
+    return isinstance(part, str) and bool(
+        re.search(r"function|^(float|int|Ramp|Scheduled|Adaptive|tuple|constrained-\w+)\b|\[", part)
+    )
 
 
 def _fields_at(path: Sequence[object]) -> list[str]:

@@ -84,6 +84,35 @@ Scheduled = Number | Ramp
 """A number, or a ramp from one number to another."""
 
 
+class Adaptive(BaseModel):
+    """A probability that the training moves itself: up while the discriminator is surer of real examples than wanted.
+
+    Karras et al., 2020, Section 3.1 (arXiv:2006.06676), whose values are the defaults.
+
+    Attributes:
+        target: the mean sign of the discriminator's verdict on real examples that is wanted, in [-1, 1]; theirs
+            is 0.6.
+        start: the probability at image 0.
+        most: it never exceeds this.
+        over: images in which it goes from 0 to 1, if the sign never changes.
+        every: discriminator steps whose signs are averaged before it moves.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: Annotated[Number, Field(ge=-1, le=1)]
+    start: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    most: Annotated[Number, Field(gt=0, le=1)] = 1.0
+    over: Count = 500_000
+    every: Annotated[int, Field(ge=1)] = 4
+
+    @model_validator(mode="after")
+    def _below_most(self) -> Adaptive:
+        if self.start > self.most:
+            raise ValueError(f"it starts at {self.start}, above the most that is allowed, {self.most}")
+        return self
+
+
 def value_at(scheduled: float | Ramp, images: float, total: int) -> float:
     """The value of a number or ramp after `images` of `total` images."""
     return scheduled.at(images, total) if isinstance(scheduled, Ramp) else scheduled

@@ -217,3 +217,51 @@ def test_what_it_cannot_do_is_refused():
         Ada((5, 8, 8))
     with pytest.raises(ValueError, match=r"hue: a strength is a probability in \[0, 1\], not 2"):
         Ada((3, 8, 8), hue=2)
+
+
+def test_filter_and_noise_are_off_and_draw_nothing_unless_asked_for():
+    shape = (3, 8, 8)
+    x, draws = images(16, shape), Draws(0, 0, 16)
+    plain = Ada(shape)(x, draws, 0.6)
+    both = Ada(shape, filter=1, additive_noise=1, cutout=0)(x, draws, 0.6)
+    # The other parts draw what they drew: where neither is on, the images are those without.
+    untouched = (draws.uniform("filter gates", 4) >= 0.6).all(1) & (draws.uniform("noise gates") >= 0.6)
+    assert torch.equal(both[untouched], Ada(shape, cutout=0)(x, draws, 0.6)[untouched])
+    assert not torch.equal(both, plain)
+    alone = only(shape, filter=1, additive_noise=1)
+    assert torch.equal(alone(x, draws, 0.0), x)
+    changed = (alone(x, draws, 0.6) != x).flatten(1).any(1)
+    assert torch.equal(changed, ~untouched)
+
+
+def test_a_band_is_amplified_at_an_unchanged_power():
+    # One band after the other: amplified, and the whole divided by the root of the power it then has.
+    n, shape = 400, (3, 4, 4)
+    flat = torch.ones(n, *shape, dtype=torch.float64)
+    draws = Draws(0, 0, n)
+    gains = only(shape, filter=1)(flat, draws, 0.5)[:, 0, 0, 0].sqrt()  # a constant image is the lowest band alone
+    on, normal = draws.uniform("filter gates", 4) < 0.5, draws.normal("filter", 4).double()
+    g = torch.ones(n, 4, dtype=torch.float64)
+    for i in range(4):
+        t = torch.ones(n, 4, dtype=torch.float64)
+        t[:, i] = torch.where(on[:, i], 2 ** normal[:, i], 1.0)
+        t = t / ((torch.tensor([10, 1, 1, 1]).double() / 13) * t**2).sum(1, keepdim=True).sqrt()
+        g = g * t
+    assert torch.allclose(gains, g[:, 0])
+
+
+def test_noise_has_the_papers_spread():
+    n, shape = 2000, (1, 16, 16)
+    noisy = only(shape, additive_noise=1)(torch.zeros(n, *shape), Draws(0, 0, n), 1.0)
+    each = noisy.flatten(1).std(1)
+    assert abs(each.square().mean().sqrt() - 0.1) < 0.006  # of |N(0, 0.1²)|
+    assert abs(each.mean() - 0.1 * math.sqrt(2 / math.pi)) < 0.006
+    assert abs(noisy.mean()) < 0.001
+
+
+def test_filter_and_noise_differentiate_twice_and_leave_alpha_alone():
+    x = images(3, (2, 4, 5), torch.float64).requires_grad_()
+    alone, draws = only((2, 4, 5), filter=1, additive_noise=1), Draws(3, 0, 3)
+    assert gradcheck(lambda x: alone(x, draws, 0.8), (x,))
+    assert gradgradcheck(lambda x: alone(x, draws, 0.8).pow(3), (x,))
+    assert torch.equal(alone(x, draws, 0.8)[:, 1], x[:, 1])

@@ -18,6 +18,12 @@ def test_lines_are_occasional(capsys, tmp_path):
     assert "1,000 of 1,000 images  100%" in capsys.readouterr().out
 
 
+def test_the_probability_of_an_augmentation_is_told(capsys):
+    shown = displays.Display()
+    shown.progress(Progress(1000, 1000, 1.0, 1.0, 50.0, {"generator/adversarial": 1.0}, {"augment": 0.25, "lr": 0.5}))
+    assert "generator 1.000   augment 0.25\n" in capsys.readouterr().out
+
+
 def test_the_live_display_shows_all_that_is_asked_of_it(tmp_path, monkeypatch, capsys):
     run = make_run(tmp_path / "x")
     out = io.StringIO()

@@ -31,6 +31,15 @@ RECIPES = {
         "augment": {"ada": {"probability": {"start": 0.2, "end": 0.8, "over": 60}}},
         "game": {"name": "synthesis", "shared_fakes": False}, "data": {"mirror": True},
     },
+    "ada-adaptive": {
+        "generator": TINY, "discriminator": TINY, "loss": "relativistic", "penalties": {"r1": {"weight": 0.5}},
+        "augment": {
+            "ada": {
+                "probability": {"target": 0.3, "start": 0.4, "over": 200, "every": 2}, "filter": 1, "additive_noise": 1,
+            },
+            "diffaugment": {"probability": 0.5},
+        },
+    },
     "r3gan-mlp": {
         "generator": MLP, "discriminator": MLP, "loss": "relativistic",
         "penalties": {"r1": {"weight": 0.5}, "r2": {"weight": 0.5}}, "optimizer": {"name": "adamw"},

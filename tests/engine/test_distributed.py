@@ -18,8 +18,8 @@ from gansmith.run import Run
 from .playing import make_player, make_recipe, play, state
 from .test_player import SGD, Stateful
 
-STEPS = ("gan", "dcgan", "r3gan", "wgan-gp", "ada", "sngan")
-GRADIENTS = ("gan", "dcgan", "r3gan", "ada", "sagan")
+STEPS = ("gan", "dcgan", "r3gan", "wgan-gp", "ada", "ada-adaptive", "sngan")
+GRADIENTS = ("gan", "dcgan", "r3gan", "ada", "ada-adaptive", "sagan")
 ROUNDS = 50
 
 

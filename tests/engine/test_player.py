@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 
@@ -242,6 +243,20 @@ def test_states_outlive_a_step_and_microbatches_are_brought_together(micro):
     assert unlike(play(other, 2), play(player, 2)) == []
 
 
+def test_a_probability_that_the_game_moves_is_a_knob_and_a_state():
+    player = make_player(make_recipe("ada-adaptive"))
+    seen = []
+    for _ in range(9):
+        assert player.knobs()["augment/ada"] is player.states["augment/ada"]
+        assert player.knobs()["augment/diffaugment"] == 0.5
+        seen.append(player.shown_knobs()["augment/ada"])
+        player.round()
+    # Two steps' signs, and the third moves it by 2 · 8 / 200 up or down; then as often as two steps are over.
+    moves = [round(abs(b - a), 4) for a, b in itertools.pairwise(seen)]
+    assert moves == [0, 0, 0.08, 0, 0.08, 0, 0.08, 0]
+    assert "discriminator/watched/sign" in player.terms()
+
+
 class Prepared(Toy):
     def prepare(self, move, turn):
         return {"rollout": turn.draws.uniform("rollout")} if move == "generator" else {}
@@ -381,7 +396,7 @@ def test_another_attempt_draws_other_numbers():
 # --- accumulation ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["gan", "r3gan", "ada", "r3gan-mlp", "wgan-gp", "hinge-r1"])
+@pytest.mark.parametrize("name", ["gan", "r3gan", "ada", "ada-adaptive", "r3gan-mlp", "wgan-gp", "hinge-r1"])
 @pytest.mark.parametrize("micro", [4, 1])
 def test_microbatches_come_to_the_same_as_the_whole_batch(name, micro):
     # SGD-like steps: Adam would magnify a rounding error where a gradient is nothing but one.

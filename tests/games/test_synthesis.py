@@ -18,6 +18,7 @@ from gansmith.games.synthesis import Lazy, Synthesis
 from gansmith.losses import adversarial, penalties
 from gansmith.networks import mlp
 from gansmith.networks.layers import BatchNorm
+from gansmith.schedule import Adaptive
 
 BATCH, NOISE, ROUNDS, LR = 6, 3, 4, 0.05
 KNOBS = {"r1": 0.3, "r2": 0.2, "gradient_penalty": 0.5}
@@ -156,6 +157,40 @@ def test_an_augmented_move_traces_for_any_probability():
         for mine, theirs in zip(*both, strict=True):
             assert (mine is None) == (theirs is None)
             assert mine is None or torch.allclose(mine, theirs, rtol=1e-9, atol=1e-12)  # type: ignore[arg-type]
+    assert len(traced.traced) == 1
+
+
+@pytest.mark.parametrize("loss", ["nonsaturating", "relativistic"])
+def test_a_probability_that_adapts_follows_the_discriminators_verdict(loss: str):
+    shape, rule = (3, 4, 4), Adaptive(target=0.2, start=0.5, over=60, every=1)
+    ada = Ada(shape)
+    game = Synthesis(
+        *nets(shape), loss=getattr(adversarial, loss)(), noise=NOISE, joint_pass=False,
+        augment=lambda x, draws, knobs: ada(x, draws, knobs["augment"]), adaptive={"augment": rule},
+    )  # fmt: skip
+    eager, traced = Eager(game), Compiled(game, lambda graph: graph)
+    targets = list(game.discriminator.parameters())
+    state: dict[str, torch.Tensor] = {key: first for key, (first, _) in game.states().items()}
+    p, before = 0.5, None
+    for round_ in range(6):
+        # The engine gives a state that has a knob's name as that knob.
+        draws = draws_of(round_, "discriminator")
+        turn = Turn(Batch(batch_of(round_, shape)), draws, {**KNOBS, "augment": state["augment"]}, state)
+        results = [stepper("discriminator", turn, targets) for stepper in (eager, traced)]
+        with torch.no_grad():
+            real = ada(batch_of(round_, shape), draws_of(round_, "discriminator/augment real"), p)
+            z = draws_of(round_, "fakes").normal("noise", NOISE).double()
+            fake = ada(game.generator(z), draws_of(round_, "discriminator/augment fake"), p)
+            on_real, on_fake = game.discriminator(real), game.discriminator(fake)
+        sign = (on_real if loss == "nonsaturating" else on_real - on_fake).sign()
+        if before is not None:
+            p += 0.1 if before > 0.2 else -0.1
+        before = sign.mean().item()
+        for result in results:
+            assert torch.equal(result.terms["watched/sign"].double(), sign)
+            assert result.state["augment"].item() == pytest.approx(p)
+        state |= results[0].state
+        p = state["augment"].item()
     assert len(traced.traced) == 1
 
 

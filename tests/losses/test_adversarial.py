@@ -237,6 +237,35 @@ def test_f_divergences_are_the_papers_composition(name: str):
     np.testing.assert_allclose(conjugate(g(v)), highest, atol=1e-5)
 
 
+def test_where_the_best_discriminator_is_undecided_its_loss_is_least():
+    # Of equally many real examples and fakes at one point, the best logit is the one that is said to mean undecided.
+    at = torch.linspace(-3, 3, 6001, dtype=torch.float64)
+    said = {}
+    for name in functions(adversarial, AdversarialLoss):
+        loss = getattr(adversarial, name)()
+        said[name] = loss.undecided
+        if loss.undecided is not None:
+            best = torch.tensor(loss.undecided, dtype=torch.float64, requires_grad=True)
+            value = loss.discriminator(best, best)
+            assert loss.discriminator(at, at).min() >= value.item() - 1e-12
+            (slope,) = torch.autograd.grad(value, best)
+            assert abs(slope) < 1e-12  # the hinge's is least on all of [-1, 1]
+    assert {name for name, logit in said.items() if logit is None} == {
+        "relativistic", "relativistic_average", "relativistic_average_hinge", "relativistic_average_least_squares",
+        "wasserstein",
+    }  # fmt: skip
+    assert {name for name, logit in said.items() if logit} == {"kl", "least_squares"}
+    assert adversarial.least_squares(-1, 1, 0).undecided == 0
+
+
+def test_a_verdict_is_by_the_logit_or_by_the_difference():
+    real, fake = torch.tensor([2.0, 0.3, -1.0]), torch.tensor([3.0, 0.1, -2.0])
+    assert torch.equal(adversarial.hinge().verdict(real, fake), real)
+    assert torch.equal(adversarial.least_squares().verdict(real, fake), real - 0.5)
+    assert torch.equal(adversarial.relativistic().verdict(real, fake), real - fake)
+    assert torch.equal(adversarial.wasserstein().verdict(real, fake), real - fake)
+
+
 @pytest.mark.parametrize("name", [name for name in sorted(PAPERS) if name.startswith("relativistic_average")])
 def test_two_ranks_with_half_a_batch_each_are_one_with_the_whole(name: str, monkeypatch: pytest.MonkeyPatch):
     loss = made(name)

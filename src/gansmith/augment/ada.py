@@ -1,8 +1,8 @@
 """The augmentations of ADA: leak-free, since each is applied with a probability below one.
 
 Karras et al., 2020, Training Generative Adversarial Networks with Limited Data (arXiv:2006.06676),
-Section 2 and Appendix B. Two things are simpler here: a warp samples bilinearly, without the paper's
-wavelet filter; and its image-space filtering and noise are left out, as Huang et al., 2024, leave them.
+Section 2 and Appendix B. One thing is simpler here: a warp samples bilinearly, without the paper's wavelet
+filter. Its image-space filtering and noise are off unless they are asked for, as Huang et al., 2024, leave them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import torch
 
+from gansmith.augment.bands import filtered
 from gansmith.augment.geometry import blit, warp
+from gansmith.augment.parts import checked, colours, over
 from gansmith.draws import Draws
 
 SHIFT, FRACTION = 0.125, 0.125
@@ -22,6 +24,10 @@ OCTAVES, CONTRAST, SATURATION, BRIGHTNESS = 0.2, 0.5, 1.0, 0.2
 """Deviations: log2 of the scales, log2 of the contrast and of the saturation, and the brightness."""
 BOX = 0.5
 """Side of the cut-out box, as a share of the image's."""
+AMPLIFIED, NOISE = 1.0, 0.1
+"""Deviations: log2 of what a band of frequencies is amplified by, and of the noise's own deviation."""
+POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)
+"""Share of the power that each band is taken to hold, from the lowest."""
 
 _UNIFORM = (
     "xflip", "rotate90", "xint column", "xint row", "rotate", "rotate again", "lumaflip", "hue",
@@ -43,7 +49,7 @@ class _Numbers(NamedTuple):
 
 
 class Ada:
-    """x ↦ T(x) with T = cutout ∘ colour ∘ warp ∘ blit, each part of it on with probability p × its strength.
+    """x ↦ T(x) with T = cutout ∘ noise ∘ filter ∘ colour ∘ warp ∘ blit, each on with probability p × its strength.
 
     Karras et al., 2020, Appendix B (arXiv:2006.06676); the default strengths are those of Huang et al.,
     2024 (arXiv:2501.05441). Differentiable in the images twice; at p = 0 the identity, exactly.
@@ -62,6 +68,8 @@ class Ada:
         lumaflip: of the luminance's change of sign (a change is then a coin's throw).
         hue: of a rotation of the colours about grey, by any angle; RGB only.
         saturation: of a scaling of the colours' distance from grey by 2^N(0, 1²); RGB only.
+        filter: of an amplification of each of four bands of frequencies by 2^N(0, 1²), at an unchanged total power.
+        additive_noise: of adding N(0, σ²) to each value, with σ from |N(0, 0.1²)|.
         cutout: of a box, half the image's sides, that is made mid-grey.
     """
 
@@ -81,27 +89,25 @@ class Ada:
         lumaflip: float = 0.5,
         hue: float = 0.5,
         saturation: float = 0.5,
+        filter: float = 0.0,
+        additive_noise: float = 0.0,
         cutout: float = 1.0,
     ) -> None:
-        if len(shape) != 3 or not 1 <= shape[0] <= 4:
-            raise ValueError(f"ada augments images of 1 to 4 channels, not examples of shape {tuple(shape)}")
+        self.colours = colours("ada", shape)
         self.square = shape[1] == shape[2]
-        self.colours = 3 if shape[0] >= 3 else 1
-        self.strengths = {
+        self.strengths = checked({
             "xflip": xflip, "rotate90": rotate90, "xint": xint, "scale": scale, "rotate": rotate,
             "aniso": aniso, "xfrac": xfrac, "brightness": brightness, "contrast": contrast,
             "lumaflip": lumaflip, "hue": hue, "saturation": saturation, "cutout": cutout,
-        }  # fmt: skip
-        for name, strength in self.strengths.items():
-            if not 0 <= strength <= 1:
-                raise ValueError(f"{name}: a strength is a probability in [0, 1], not {strength}")
+        })  # fmt: skip
+        self.corruptions = checked({"filter": filter, "additive_noise": additive_noise})
 
     def __call__(self, images: torch.Tensor, draws: Draws, p: float | torch.Tensor) -> torch.Tensor:
         """Augment each image by numbers of its own.
 
         Args:
             images: [B, C, H, W] in [-1, 1].
-            draws: the numbers; purposes `gates`, `uniform` and `normal`.
+            draws: the numbers; purposes `gates`, `uniform` and `normal`, and others for the filter and the noise.
             p: probability in [0, 1], a number or a 0-d tensor; it is compared, never branched on.
 
         Returns:
@@ -115,6 +121,10 @@ class Ada:
             x = self._warp(x, numbers)
         if self._has("brightness", "contrast", "lumaflip", "hue", "saturation"):
             x = torch.cat([self._colour(x[:, : self.colours], numbers), x[:, self.colours :]], 1)
+        for name, part in (("filter", _amplified), ("additive_noise", _noisy)):
+            if self.corruptions[name] > 0:
+                seen = part(x[:, : self.colours], draws, p * self.corruptions[name])
+                x = torch.cat([seen, x[:, self.colours :]], 1)
         if self._has("cutout"):
             x = self._cut(x, numbers)
         return x.to(images.dtype)
@@ -165,7 +175,7 @@ class Ada:
         back = torch.stack([column, row], 1) / scale[:, None, None]
         moved = on["scale"] | on["rotate"] | on["aniso"] | on["rotate again"] | on["xfrac"]
         # An image that is not moved stays exact: sampling it again would round.
-        return torch.where(_over(moved), warp(x, back), x)
+        return torch.where(over(moved), warp(x, back), x)
 
     def _colour(self, x: torch.Tensor, numbers: _Numbers) -> torch.Tensor:
         """One affine map of the colours: grey and the distance from grey are scaled apart, and hue turns the latter."""
@@ -173,19 +183,19 @@ class Ada:
         contrast = numbers.when("contrast", 2 ** (CONTRAST * normal["contrast"]), 1.0)
         brightness = numbers.when("brightness", BRIGHTNESS * normal["brightness"], 0.0)
         sign = torch.where(on["lumaflip"] & (uniform["lumaflip"] < 0.5), -contrast, contrast)
-        offset = _over(sign * brightness)
+        offset = over(sign * brightness)
         if self.colours == 1:
-            return x * _over(sign) + offset
+            return x * over(sign) + offset
         saturation = contrast * numbers.when("saturation", 2 ** (SATURATION * normal["saturation"]), 1.0)
         hue = numbers.when("hue", (2 * uniform["hue"] - 1) * math.pi, 0.0)
         # Rodrigues' formula about v = (1, 1, 1)/√3, where v(v·x) is the grey part and v × x = (b-g, r-b, g-r)/√3.
         along, across = saturation * hue.cos(), saturation * hue.sin() / math.sqrt(3)
         grey = x.mean(1, keepdim=True)
         cross = x.roll(1, 1) - x.roll(-1, 1)
-        return x * _over(along) + grey * _over(sign - along) + cross * _over(across) + offset
+        return x * over(along) + grey * over(sign - along) + cross * over(across) + offset
 
     def _cut(self, x: torch.Tensor, numbers: _Numbers) -> torch.Tensor:
-        inside = _over(numbers.on["cutout"])
+        inside = over(numbers.on["cutout"])
         for axis, name in ((3, "column"), (2, "row")):
             side = x.shape[axis]
             middle = numbers.uniform[f"cutout {name}"].view(-1, 1) * side
@@ -199,6 +209,19 @@ def _turned(column: torch.Tensor, row: torch.Tensor, angle: torch.Tensor) -> tup
     return cos * column - sin * row, sin * column + cos * row
 
 
-def _over(each: torch.Tensor) -> torch.Tensor:
-    """One value an example, for [B, C, H, W]."""
-    return each.view(-1, 1, 1, 1)
+def _amplified(x: torch.Tensor, draws: Draws, chance: float | torch.Tensor) -> torch.Tensor:
+    """The image with bands of frequencies amplified, each time scaled to the power that it is taken to have had."""
+    on = draws.uniform("filter gates", len(POWER)) < chance
+    amplified = torch.where(on, 2 ** (AMPLIFIED * draws.normal("filter", len(POWER)).to(x.dtype)), 1.0)
+    power = torch.ones_like(amplified[:, 0])
+    for one, share in zip(amplified.unbind(1), POWER, strict=True):
+        power = power * (1 + share * (one.square() - 1))
+    gains = amplified / power.sqrt()[:, None]
+    # An image that is not amplified stays exact: its bands would add up to it but for rounding.
+    return torch.where(over(on.any(1)), filtered(x, gains), x)
+
+
+def _noisy(x: torch.Tensor, draws: Draws, chance: float | torch.Tensor) -> torch.Tensor:
+    deviation = NOISE * draws.normal("noise deviation").abs()
+    deviation = torch.where(draws.uniform("noise gates") < chance, deviation, 0.0).to(x.dtype)
+    return x + over(deviation) * draws.normal("noise", *x.shape[1:]).to(x.dtype)

@@ -70,7 +70,8 @@ class Display(Listener):
 
     def _numbers(self, progress: Progress) -> list[str]:
         losses = [f"{move} {value:.3f}" for move, value in by_move(progress.terms).items()]
-        return losses + [f"{name} {figure(value)}" for name, value in self._scores.items()]
+        augmented = {name: value for name, value in progress.knobs.items() if name.partition("/")[0] == "augment"}
+        return losses + [f"{name} {figure(value)}" for name, value in {**augmented, **self._scores}.items()]
 
     def score(self, images: int, scores: Mapping[str, float]) -> None:
         """Remember the newest score."""

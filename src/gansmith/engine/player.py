@@ -23,7 +23,7 @@ from gansmith.engine.step import Compiled, Eager, Stepper
 from gansmith.errors import Refused
 from gansmith.games.game import Game, Move, Turn
 from gansmith.recipe import Recipe
-from gansmith.schedule import value_at
+from gansmith.schedule import Adaptive, value_at
 
 SAMPLED_ROUNDS = 8
 """Terms are averaged over each n-th round only: keeping the sums costs as much as a small network's layer."""
@@ -202,19 +202,23 @@ class Player:
             return collectives.all_sum(values.sum(0))
         return collectives.all_mean(values.mean(0)) if how == "mean" else values[-1]
 
-    def knobs(self) -> dict[str, float]:
-        """The scheduled values at the clock of the step, by name."""
+    def knobs(self) -> dict[str, float | torch.Tensor]:
+        """The scheduled values at the clock of the step, by name; and those that the game moves, which are states."""
         at, recipe = self._first, self.recipe
-        out = {name: value_at(penalty.weight, at, self.total) for name, penalty in recipe.penalties.items()}
+        out: dict[str, float | torch.Tensor] = {
+            name: value_at(penalty.weight, at, self.total) for name, penalty in recipe.penalties.items()
+        }
         for name, knob in recipe.augment_knobs().items():
-            out[knob] = value_at(recipe.augment[name].probability, at, self.total)
+            probability = recipe.augment[name].probability
+            adapts = isinstance(probability, Adaptive)
+            out[knob] = self.states[knob] if adapts else value_at(probability, at, self.total)
         out["progress"] = at / self.total
         return out
 
     def shown_knobs(self) -> dict[str, float]:
-        """The scheduled values that a person wants to see."""
-        recipe, at, out = self.recipe, self._first, self.knobs()
-        del out["progress"]
+        """The values that a person wants to see; waits for the device where the game moves one."""
+        recipe, at = self.recipe, self._first
+        out = {name: float(value) for name, value in self.knobs().items() if name != "progress"}
         for move in self.sides:
             optimizer = recipe.optimizers.get(move, recipe.optimizer)
             name = "lr" if not recipe.optimizers else f"lr/{move}"

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import nn
 
+from gansmith.augment import adaptive as adapting
 from gansmith.augment.geometry import jitter
 from gansmith.draws import Draws, use
 from gansmith.games.game import Game, Move, Outcome, Turn
@@ -17,6 +18,7 @@ from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.losses.penalties import Penalty
 from gansmith.losses.regularizers import Look, Regularizer
 from gansmith.networks.layers import Critic, couples, read, run, still
+from gansmith.schedule import Adaptive
 
 Augment = Callable[[torch.Tensor, Draws, Mapping[str, float | torch.Tensor]], torch.Tensor]
 """Examples [B, …], draws and knobs → augmented examples [B, …], differentiable twice."""
@@ -47,6 +49,7 @@ class Synthesis(Game):
             where it treats examples one by one.
         augment: what the discriminator sees real and fake examples through, in both moves; penalties
             differentiate with respect to the examples themselves, through it (Huang et al., 2024).
+        adaptive: knobs of `augment` that follow the discriminator's verdict on real examples, each a state.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Synthesis(Game):
         shared_fakes: bool = True,
         joint_pass: bool | None = None,
         augment: Augment | None = None,
+        adaptive: Mapping[str, Adaptive] | None = None,
     ) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
@@ -86,7 +90,7 @@ class Synthesis(Game):
         mixes = loss.coupled or any(lazy.penalty.coupled for lazy in self.penalties.values())
         self.coupled = couples(generator) or couples(discriminator) or mixes
         self.joint_pass = not couples(discriminator) if joint_pass is None else joint_pass
-        self.augment = augment
+        self.augment, self.adaptive = augment, dict(adaptive or {})
 
     def moves(self) -> Sequence[Move]:
         """The discriminator's move, so many times, and then the generator's."""
@@ -105,8 +109,11 @@ class Synthesis(Game):
         return tuple(name for name, lazy in each if lazy.penalty.side == move and step % lazy.every == 0)
 
     def states(self) -> dict[str, tuple[torch.Tensor, Literal["mean", "sum", "same"]]]:
-        """What regularizers remember, by `name/state`."""
-        return {f"{name}/{key}": first for name, one in self.regularizers.items() for key, first in one.states.items()}
+        """What regularizers remember, by `name/state`; and probabilities that adapt."""
+        held = {f"{name}/{key}": first for name, one in self.regularizers.items() for key, first in one.states.items()}
+        for name, rule in self.adaptive.items():
+            held |= adapting.states(name, rule)
+        return held
 
     def latents(self, turn: Turn) -> torch.Tensor:
         """The noise [B, noise] of this move's fakes: one set a round where they are shared."""
@@ -138,6 +145,11 @@ class Synthesis(Game):
         # Who watches wants to see how real each is held.
         sign = -1 if self.loss.energy else 1
         watched = {"on_real": sign * on_real.detach(), "on_fake": sign * on_fake.detach()}
+        if self.adaptive:
+            verdict = self.loss.verdict(on_real, on_fake).detach()
+            watched["sign"] = verdict.sign()
+            for name, rule in self.adaptive.items():
+                state |= adapting.moved(name, rule, turn.state, verdict, turn.draws.total)
         return Outcome({**terms, **added}, state=state, shared=shared, watched=watched)
 
     def adversarial(self, turn: Turn, on_real: torch.Tensor, on_fake: torch.Tensor) -> torch.Tensor:
@@ -262,6 +274,7 @@ class Synthesis(Game):
         if own is None:
             return super().truncated(noise, labels, psi)
         return own(noise.to(next(self.generator.parameters(), noise).dtype), labels, psi)
+
 
 def _moved(draws: Draws, points: torch.Tensor, purpose: str, shift: float, flip: bool) -> torch.Tensor:
     return jitter(points, draws.under(f"{draws.prefix}/{purpose}"), shift, flip)

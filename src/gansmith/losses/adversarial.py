@@ -25,6 +25,8 @@ class AdversarialLoss(NamedTuple):
         relativistic: whether the generator's loss looks at the real logits at all.
         coupled: whether values mix the examples of a batch (so that it cannot be split).
         energy: whether it takes energies in the place of logits: from 0 up, and low for what is real.
+        undecided: the logit at which the best discriminator holds an example for as likely real as fake; None
+            where nothing but differences of logits means anything.
     """
 
     discriminator: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -32,6 +34,17 @@ class AdversarialLoss(NamedTuple):
     relativistic: bool = False
     coupled: bool = False
     energy: bool = False
+    undecided: float | None = None
+
+    def verdict(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        """How sure the discriminator is of real examples, [B]: above 0 where it holds them for real.
+
+        By their logits where one of them means undecided, else by those against a fake's: then a mean sign of 1 is
+        perfect order, and 0 no order, whatever the losses do to the logits.
+        """
+        if self.energy:
+            return fake - real
+        return real - fake if self.undecided is None else real - self.undecided
 
 
 def nonsaturating() -> AdversarialLoss:
@@ -43,6 +56,7 @@ def nonsaturating() -> AdversarialLoss:
     return AdversarialLoss(
         lambda real, fake: softplus(-real) + softplus(fake),
         lambda real, fake: softplus(-fake),
+        undecided=0.0,
     )
 
 
@@ -55,6 +69,7 @@ def minimax() -> AdversarialLoss:
     return AdversarialLoss(
         lambda real, fake: softplus(-real) + softplus(fake),
         lambda real, fake: logsigmoid(-fake),
+        undecided=0.0,
     )
 
 
@@ -89,6 +104,7 @@ def hinge() -> AdversarialLoss:
     return AdversarialLoss(
         lambda real, fake: torch.relu(1 - real) + torch.relu(1 + fake),
         lambda real, fake: -fake,
+        undecided=0.0,
     )
 
 
@@ -107,6 +123,7 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Adversarial
     return AdversarialLoss(
         lambda real, fake: 0.5 * (real - b).square() + 0.5 * (fake - a).square(),
         lambda real, fake: 0.5 * (fake - c).square(),
+        undecided=(a + b) / 2,
     )
 
 
@@ -205,7 +222,7 @@ def kl(saturating: bool = True) -> AdversarialLoss:
     Args:
         saturating: the generator minimises the divergence's bound itself; else it maximises g_f(D(G(z))).
     """
-    return _divergence(lambda v: v, lambda v: _exp(v - 1), saturating)
+    return _divergence(lambda v: v, lambda v: _exp(v - 1), saturating, undecided=1.0)
 
 
 def reverse_kl(saturating: bool = True) -> AdversarialLoss:
@@ -260,11 +277,15 @@ def jensen_shannon(saturating: bool = True) -> AdversarialLoss:
     return _divergence(lambda v: math.log(2) + logsigmoid(v), lambda v: softplus(v) - math.log(2), saturating)
 
 
-def _divergence(activated: Curve, conjugated: Curve, saturating: bool) -> AdversarialLoss:
-    """L_D = f*(g_f(D(G(z)))) − g_f(D(x)), of g_f and of f* after g_f, which is written out: in steps it overflows."""
+def _divergence(activated: Curve, conjugated: Curve, saturating: bool, undecided: float = 0.0) -> AdversarialLoss:
+    """L_D = f*(g_f(D(G(z)))) − g_f(D(x)), of g_f and of f* after g_f, which is written out: in steps it overflows.
+
+    Undecided is g_f(v) = f'(1) (Nowozin et al., 2016, Section 2.3): v = 0 but for the Kullback-Leibler divergence.
+    """
     return AdversarialLoss(
         lambda real, fake: conjugated(fake) - activated(real),
         lambda real, fake: -conjugated(fake) if saturating else -activated(fake),
+        undecided=undecided,
     )
 
 
