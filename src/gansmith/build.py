@@ -41,7 +41,7 @@ class Facts:
     classes: int = 0
 
 
-_HELPERS = ("game", "layers", "convolution", "geometry")
+_HELPERS = ("game", "layers", "convolution", "equalised", "geometry")
 """Modules of the rooms that hold no part of their own."""
 
 
