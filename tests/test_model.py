@@ -1,3 +1,4 @@
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from engine.playing import RECIPES, pictures
 import gansmith
 from gansmith import recipe as recipes
 from gansmith import training
-from gansmith.engine import hardware, measure
+from gansmith.engine import checkpoint, hardware, measure
 from gansmith.engine.listener import Listener
 from gansmith.errors import Refused
 
@@ -133,6 +134,42 @@ def test_a_model_without_labels_knows_none(tmp_path):
     assert model.classes is None
     with pytest.raises(ValueError, match="trained without labels"):
         model.sample(1, label=0)
+
+
+def test_a_model_of_a_training_that_grows_is_at_the_level_of_its_checkpoint(tmp_path):
+    keeps = Keeps()
+    fields = {"images": 320, "snapshots": 8, "checkpoint_every": 40}  # phases of 40: 4, 8 fade, 8, 16 fade, 16
+    recipe = recipe_of("pggan", conditional=False, **fields)
+    run = gansmith.train(recipe, pictures(), tmp_path / "run", listeners=[keeps])
+    kept = {int(file.stem) for file in run.checkpoints()}
+    assert kept == {280, 320}
+    for at, side in ((40, 4), (80, 8), (120, 8), (280, 16)):
+        drawn = keeps.drawn[at]
+        assert drawn.shape == (70, 1, 16, 16)
+        step = 16 // side
+        assert np.array_equal(drawn, drawn[:, :, ::step, ::step].repeat(step, 2).repeat(step, 3))
+        if at in kept:
+            assert np.array_equal(gansmith.load(run.path, checkpoint=at).sample(70, seed=5), drawn)
+
+
+@pytest.mark.parametrize(("stop", "phase", "side"), [(40, "4", 4), (100, "8 fade", 8), (180, "16 fade", 16)])
+def test_a_model_of_a_training_that_was_stopped_while_growing_samples_and_is_scored(tmp_path, stop, phase, side):
+    class Stops(Listener):
+        def progress(self, progress):
+            if progress.images >= stop:
+                signal.raise_signal(signal.SIGINT)
+
+    # Phases of 60 images.
+    recipe = recipe_of("pggan", conditional=False, images=480, snapshots=24)
+    keeps = Keeps()
+    run = gansmith.train(recipe, pictures(), tmp_path / "run", listeners=[Stops(), keeps])
+    model = gansmith.load(run.path)
+    assert model.images < 480
+    assert checkpoint.newest(run).rest["phase"] == phase
+    drawn, step = model.sample(70, seed=5), 16 // side
+    assert np.array_equal(drawn, keeps.drawn[model.images])
+    assert np.array_equal(drawn, drawn[:, :, ::step, ::step].repeat(step, 2).repeat(step, 3))
+    assert len(np.unique(drawn)) > 4
 
 
 def test_a_damaged_latest_checkpoint_is_passed_over_aloud(run):
