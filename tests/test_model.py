@@ -147,6 +147,7 @@ def test_a_model_of_a_training_that_was_stopped_while_it_grew_draws_at_its_level
     recipe = recipe_of("pggan", conditional=False, images=480, snapshots=24)
     keeps = Keeps()
     run = gansmith.train(recipe, pictures(), tmp_path / "run", listeners=[Stops(), keeps])
+    assert "phases: 4 to 60, 8 fade to 120, 8 to 180, 16 fade to 240, 16 to 480" in run.info()["notes"]
     model = gansmith.load(run.path)
     assert model.images < 480
     assert checkpoint.newest(run).rest["phase"] == phase

@@ -246,7 +246,7 @@ class Recipe(Frozen):
         compile: trace and compile each move: `on`, `off`, or `auto` (where a measured trial says that it pays).
         deterministic: the same bits at each repeat on a CUDA device too, which is slower; a CPU gives them anyway.
         clip: bound of the gradient's norm, a move; None is off.
-        phases: stretches of the training, in order.
+        phases: stretches of the training, in order; none leaves them to the game, which may have its own.
         seed: of everything random.
         snapshots: sample grids over the training.
         score: score the samples at each snapshot, where the data allow it.

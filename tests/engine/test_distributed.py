@@ -19,7 +19,7 @@ from .playing import make_player, make_recipe, play, state
 from .test_player import SGD, Stateful
 
 STEPS = ("gan", "dcgan", "r3gan", "wgan-gp", "ada", "sngan")
-GRADIENTS = ("gan", "dcgan", "r3gan", "ada", "sagan")
+GRADIENTS = ("gan", "dcgan", "r3gan", "ada", "sagan", "pggan")
 ROUNDS = 50
 
 
