@@ -215,10 +215,17 @@ class Reproduce(Frozen):
 
 
 class Phase(Frozen):
-    """A named stretch of the training, which lasts until `until` (images, or a fraction of it all)."""
+    """A named stretch of the training.
+
+    Attributes:
+        name: what the game knows it by.
+        until: where it ends, in images or as a fraction of the training (1 and below).
+        renew: the optimisers forget all that they have averaged when it begins.
+    """
 
     name: str
     until: Annotated[Number, Field(gt=0)]
+    renew: bool = False
 
 
 class Recipe(Frozen):

@@ -231,10 +231,7 @@ def test_the_clock_names_the_phase_and_samples_are_drawn_in_it():
 
 class Brings(Stages):
     def phases(self):
-        return [Phase(name="warm", until=0.1), Phase(name="adversarial", until=1)]
-
-    def renews(self, phase):
-        return phase == "adversarial"
+        return [Phase(name="warm", until=0.1), Phase(name="adversarial", until=1, renew=True)]
 
 
 def test_a_game_brings_its_own_phases_unless_the_recipe_says_others():

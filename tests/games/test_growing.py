@@ -37,7 +37,7 @@ def test_phases_share_the_time_that_is_for_growing():
     assert named(made) == [("4", 0.15), ("8 fade", 0.3), ("8", 0.45), ("16 fade", 0.6), ("16", 1.0)]
     images = game((1, 28, 40), grown=4e6)
     assert named(images) == [("7", 1e6), ("14 fade", 2e6), ("14", 3e6), ("28 fade", 4e6), ("28", 1.0)]
-    assert [made.renews(phase.name) for phase in made.phases()] == [False, True, False, True, False]
+    assert [phase.renew for phase in made.phases()] == [False, True, False, True, False]
 
 
 def test_a_phase_says_the_level_of_both_networks_and_a_fade_begins_at_zero():

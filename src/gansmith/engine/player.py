@@ -270,7 +270,7 @@ class Player:
             return
         self.phase = name
         self.game.enter(name)
-        if self.game.renews(name):
+        if self.phases[self._place].renew:
             for side in self.sides.values():
                 side.load({})
         if isinstance(self.stepper, Compiled):

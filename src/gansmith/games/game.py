@@ -46,8 +46,7 @@ class Turn:
     Attributes:
         batch: the examples.
         draws: the random numbers.
-        knobs: scheduled values, by name (`r1` is that penalty's weight); `progress` and `phase` go from 0 to 1
-            over the training and over the phase that is on.
+        knobs: scheduled values by name (`r1` is that penalty's weight), and the clocks `progress` and `phase`.
         state: the game's state, by name.
         shared: what earlier moves of this round handed on.
         step: how often this move has been played before; only `Game.variant` may depend on it.
@@ -102,19 +101,14 @@ class Game(nn.Module):
         return None
 
     def phases(self) -> Sequence[Phase]:
-        """The phases of a training whose recipe names none; one that does may only move or leave out these, if any."""
+        """The phases of a training whose recipe names none; a recipe may move these or leave some out."""
         return ()
 
     def enter(self, phase: str) -> None:
         """A phase begins (progressive growing opens a block here).
 
-        A resume, a roll-back or a loaded model enters the phase of its clock alone: so it must not build on an
-        earlier one.
+        A resume, a roll-back and a loaded model enter their own phase alone: so it must not build on an earlier one.
         """
-
-    def renews(self, phase: str) -> bool:
-        """Whether the optimisers forget all they have averaged when this phase begins."""
-        return False
 
     def prepare(self, move: str, turn: Turn) -> Mapping[str, torch.Tensor]:
         """Gradient-free work before a move (rollouts); what it returns joins `turn.shared`."""

@@ -21,8 +21,8 @@ class Growing(Synthesis):
 
     Its phases are named by the shorter side in pixels: `4`, `8 fade`, `8`, `16 fade` and so on, up to the data's own.
     While a level fades in, its share goes from 0 to 1, of real examples too. Real examples are halved by the mean;
-    samples of a training that has not grown up are enlarged to the data's size. A new level begins with new optimisers,
-    as in the authors' code.
+    samples of a training that has not grown up are enlarged to the data's size. The optimisers begin anew with a new
+    level, as in the authors' code.
 
     Args:
         generator, discriminator: networks that grow, as `pggan`'s.
@@ -62,19 +62,15 @@ class Growing(Synthesis):
     def phases(self) -> Sequence[Phase]:
         """The smallest level, and for each other one its fade and its stay; the last stays to the end."""
         names = [self.names[0], *[each for name in self.names[1:] for each in (f"{name} fade", name)]]
-        share = self.grown / max(len(names) - 1, 1)
-        return [*[Phase(name=name, until=share * (i + 1)) for i, name in enumerate(names[:-1])],
-                Phase(name=names[-1], until=1.0)]  # fmt: skip
+        ends = [self.grown * i / max(len(names) - 1, 1) for i in range(1, len(names))] + [1.0]
+        fades = [name.endswith("fade") for name in names]
+        return [Phase(name=n, until=end, renew=fade) for n, end, fade in zip(names, ends, fades, strict=True)]
 
     def enter(self, phase: str) -> None:
         """Use the levels that the phase's name says."""
         name, _, fade = phase.partition(" ")
         for network in self.grows:
             network.grow(self.names.index(name), bool(fade))
-
-    def renews(self, phase: str) -> bool:
-        """A new level has been seen by no optimiser yet."""
-        return phase.endswith("fade")
 
     def discriminator_loss(self, turn: Turn) -> Outcome:
         """As `Synthesis`, at the level in use."""
