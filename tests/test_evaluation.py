@@ -48,6 +48,17 @@ def test_a_run_keeps_its_scores_and_its_report_has_the_picture(run):
     assert "fd-digits" in run.report_file.read_text()
 
 
+def test_a_run_that_has_not_grown_up_is_evaluated_at_the_level_that_it_reached(tmp_path):
+    narrow = {"network": "pggan", "width": 4}
+    overrides = {"score": False, "snapshots": 1, "precision": "fp32", "generator": narrow, "discriminator": narrow,
+                 "noise": 8, "phases": [{"name": "4", "until": 1}]}  # fmt: skip
+    run = gansmith.train("pggan", "digits", tmp_path / "run", images=160, overrides=overrides)
+    drawn = gansmith.load(run.path).sample(9)
+    assert np.array_equal(drawn, drawn[:, :, ::2, ::2].repeat(2, 2).repeat(2, 3))
+    score = gansmith.evaluate(run.path, metrics=["fd"])["fd-digits"]
+    assert score.value > 2 * score.floor
+
+
 def test_the_training_split_as_reference_is_another_card(run):
     one, other = (gansmith.evaluate(run.path, metrics=["fd"], reference=split) for split in ("test", "train"))
     assert other["fd-digits"].card["reference_is_training_data"]

@@ -1,3 +1,4 @@
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from engine.playing import RECIPES, pictures
 import gansmith
 from gansmith import recipe as recipes
 from gansmith import training
-from gansmith.engine import hardware, measure
+from gansmith.engine import checkpoint, hardware, measure
 from gansmith.engine.listener import Listener
 from gansmith.errors import Refused
 
@@ -133,6 +134,27 @@ def test_a_model_without_labels_knows_none(tmp_path):
     assert model.classes is None
     with pytest.raises(ValueError, match="trained without labels"):
         model.sample(1, label=0)
+
+
+@pytest.mark.parametrize(("stop", "phase", "side"), [(40, "4", 4), (100, "8 fade", 8), (180, "16 fade", 16)])
+def test_a_model_of_a_training_that_was_stopped_while_it_grew_draws_at_its_level(tmp_path, stop, phase, side):
+    class Stops(Listener):
+        def progress(self, progress):
+            if progress.images >= stop:
+                signal.raise_signal(signal.SIGINT)
+
+    # Phases of 60 images.
+    recipe = recipe_of("pggan", conditional=False, images=480, snapshots=24)
+    keeps = Keeps()
+    run = gansmith.train(recipe, pictures(), tmp_path / "run", listeners=[Stops(), keeps])
+    assert "phases: 4 to 60, 8 fade to 120, 8 to 180, 16 fade to 240, 16 to 480" in run.info()["notes"]
+    model = gansmith.load(run.path)
+    assert model.images < 480
+    assert checkpoint.newest(run).rest["phase"] == phase
+    drawn, step = model.sample(70, seed=5), 16 // side
+    assert np.array_equal(drawn, keeps.drawn[model.images])
+    assert np.array_equal(drawn, drawn[:, :, ::step, ::step].repeat(step, 2).repeat(step, 3))
+    assert len(np.unique(drawn)) > 4
 
 
 def test_a_damaged_latest_checkpoint_is_passed_over_aloud(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gansmith import zoo
 from gansmith.errors import Refused
-from gansmith.recipe import Ema, Part, Recipe, dump, load, merge, parse_overrides, validate
+from gansmith.recipe import Ema, Optimizer, Part, Recipe, dump, load, merge, parse_overrides, validate
 from gansmith.schedule import Adaptive, Ramp
 
 
@@ -101,6 +102,18 @@ def test_settings_of_the_classics(
     assert (recipe.discriminator_steps, recipe.batch) == (steps, batch)
     assert (recipe.optimizer.lr, recipe.optimizer.betas) == (lr, betas)
     assert recipe.conditional == (name == "cgan")
+
+
+def test_settings_of_progressive_growing():
+    recipe = load("pggan")
+    assert recipe.game == Part(name="growing", grown=0.5, shared_fakes=False)
+    assert recipe.loss == Part(name="wasserstein")
+    assert {key: value.weight for key, value in recipe.penalties.items()} == {"gradient_penalty": 10, "drift": 0.001}
+    assert (recipe.discriminator_steps, recipe.batch, recipe.noise) == (1, 16, 512)
+    assert recipe.optimizer == Optimizer(lr=1e-3, betas=(0.0, 0.99), eps=1e-8)
+    # The average's decay of 0.999 a step halves a weight in 693 steps of 16 images.
+    assert recipe.ema is not None
+    assert recipe.ema.half_life == pytest.approx(16 * math.log(0.5) / math.log(0.999), rel=0.01)
 
 
 def test_metrics_are_listed_or_named_in_one_string():

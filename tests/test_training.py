@@ -85,6 +85,7 @@ def events(run, *kinds):
         ("r3gan", {"precision": "fp64", "microbatch": 4}),
         ("r3gan-mlp", {"microbatch": 1}),
         ("wgan-gp", {}),
+        ("pggan", {}),
         ("gan", {"compile": "on"}),
         ("dcgan", {"deterministic": True}),
     ],

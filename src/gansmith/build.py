@@ -42,7 +42,7 @@ class Facts:
 
 
 _HELPERS = (
-    "game", "layers", "convolution", "modulation", "residual", "geometry", "adaptive", "bands", "parts",
+    "game", "layers", "convolution", "equalised", "modulation", "residual", "geometry", "adaptive", "bands", "parts",
 )  # fmt: skip
 """Modules of the rooms that hold no part of their own."""
 

@@ -75,6 +75,8 @@ def load(path: str | Path, *, checkpoint: str | int = "latest", device: str = "a
     data: dict[str, Any] = info.get("data") or {}
     shape = tuple(data.get("shape", ()))
     game = build(recipe, Facts(shape, len(data["classes"]) if data.get("conditional") else 0))
+    if rest.get("phase") is not None:
+        game.enter(rest["phase"])
     put(game, tensors)
     game = game.to(device=place, dtype=torch.float32).eval().requires_grad_(False)
     return Model(run, recipe, game, rest, data, place)

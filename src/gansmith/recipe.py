@@ -231,10 +231,17 @@ class Reproduce(Frozen):
 
 
 class Phase(Frozen):
-    """A named stretch of the training, which lasts until `until` (images, or a fraction of it all)."""
+    """A named stretch of the training.
+
+    Attributes:
+        name: what the game knows it by.
+        until: where it ends, in images or as a fraction of the training (1 and below).
+        renew: the optimisers forget all that they have averaged when it begins.
+    """
 
     name: str
     until: Annotated[Number, Field(gt=0)]
+    renew: bool = False
 
 
 class Recipe(Frozen):
@@ -262,7 +269,7 @@ class Recipe(Frozen):
         compile: trace and compile each move: `on`, `off`, or `auto` (where a measured trial says that it pays).
         deterministic: the same bits at each repeat on a CUDA device too, which is slower; a CPU gives them anyway.
         clip: bound of the gradient's norm, a move; None is off.
-        phases: stretches of the training, in order.
+        phases: stretches of the training, in order; none leaves them to the game, which may have its own.
         seed: of everything random.
         snapshots: sample grids over the training.
         score: score the samples at each snapshot, where the data allow it.

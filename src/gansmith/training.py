@@ -327,6 +327,9 @@ def _prepare(
         unit = "processor minutes" if by_cpu else "minutes"
         notes.append(f"{timed:g} {unit}: {draft.images:,} images at {speed:,.0f} images/s, measured")
     player.recipe, player.total = draft, draft.images
+    if player.phases:
+        ends = [f"{name} to {min(end, player.total):,.0f}" for name, _, end in player.spans()]
+        notes.append(f"phases: {', '.join(ends)}")
     rate, line = measure.choose_compilation(player, rate, draft.compile)
     notes.append(line)
     return _Ready(player, draft, dataset, known, not isinstance(data, Dataset), rate, notes)

@@ -64,6 +64,11 @@ RECIPES = {
         "loss": "hinge", "penalties": {"r1": {"weight": 0.1}},
         "optimizers": {"generator": {"lr": 1e-4}, "discriminator": {"lr": 4e-4}},
     },
+    "pggan": {
+        "game": {"name": "growing"}, "generator": {"network": "pggan", "width": 4},
+        "discriminator": {"network": "pggan", "width": 4}, "loss": "wasserstein",
+        "penalties": {"gradient-penalty": {"weight": 10}, "drift": {"weight": 1e-3}}, "optimizer": {"lr": 1e-3},
+    },
 }  # fmt: skip
 """Small forms of the zoo's recipes, and others that use what those do not."""
 

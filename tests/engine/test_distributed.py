@@ -19,7 +19,7 @@ from .playing import make_player, make_recipe, play, state
 from .test_player import SGD, Stateful
 
 STEPS = ("gan", "dcgan", "r3gan", "wgan-gp", "ada", "ada-adaptive", "sngan")
-GRADIENTS = ("gan", "dcgan", "r3gan", "ada", "ada-adaptive", "sagan")
+GRADIENTS = ("gan", "dcgan", "r3gan", "ada", "ada-adaptive", "sagan", "pggan")
 ROUNDS = 50
 
 

@@ -68,6 +68,43 @@ def test_the_allocators_own_words_are_known():
     assert not measure.out_of_memory(ValueError("out of memory"))
 
 
+def test_a_rate_throughout_weighs_each_phase_by_its_length(monkeypatch):
+    seen = []
+
+    def trial(player):
+        seen.append((player.phase, player.images))
+        rate = {"4": 100.0, "8 fade": 50.0, "8": 40.0, "16 fade": 20.0, "16": 10.0}[player.phase]
+        return measure.Rate(rate, 2 * rate)
+
+    monkeypatch.setattr(measure, "trial", trial)
+    player = make_player(make_recipe("pggan"))  # four phases of 50 images, and one of 200
+    before, clock = state(player), player.clock()
+    rate = measure.throughout(player)
+    assert seen == [("4", 0), ("8 fade", 56), ("8", 104), ("16 fade", 152), ("16", 200)]
+    seconds = 50 / 100 + 50 / 50 + 50 / 40 + 50 / 20 + 200 / 10
+    assert rate.images_per_second == pytest.approx(400 / seconds)
+    assert rate.images_per_cpu_second == pytest.approx(800 / seconds)
+    assert unlike(before, player) == []
+    assert player.clock() == clock
+
+
+def test_compilation_is_tried_in_the_longest_phase(monkeypatch):
+    seen = []
+
+    def trial(player, *, warmup=0):
+        compiled = not isinstance(player.stepper, Eager)
+        seen.append((player.phase, compiled))
+        return measure.Rate(30.0, 60.0) if compiled else measure.Rate(20.0, 20.0)
+
+    monkeypatch.setattr(measure, "trial", trial)
+    player = make_player(make_recipe("pggan"))
+    rate, line = measure.choose_compilation(player, measure.Rate(100.0, 100.0), "on")
+    assert seen == [("16", False), ("16", True)]
+    assert rate == measure.Rate(150.0, 300.0)
+    assert line == "compile: on (a trial gave 1.50x)"
+    assert player.phase == "4"
+
+
 @pytest.mark.parametrize("name", ["gan", "dcgan", "r3gan"])
 def test_a_trial_measures_and_leaves_no_trace(name):
     recipe = make_recipe(name)

@@ -13,6 +13,7 @@ from gansmith.errors import Refused
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.networks.layers import run
 from gansmith.networks.mlp import Discriminator, Generator
+from gansmith.recipe import Phase
 from gansmith.schedule import Ramp
 
 from .playing import RECIPES, furthest, make_player, make_recipe, pictures, play, state, unlike
@@ -198,6 +199,62 @@ def test_a_resume_and_a_step_back_enter_the_phase_of_their_clock():
     other = toy(Stages(), **PHASES)
     other.load(early, clock)
     assert unlike(play(other, 4), late) == []
+
+
+def test_a_phases_clock_goes_from_0_to_1_and_the_last_phase_stays_to_the_end():
+    phases = [{"name": "warm", "until": 32}, {"name": "adversarial", "until": 0.2}]  # images, and a fraction of 400
+    player = toy(Stages(), phases=phases)
+    assert player.spans() == [("warm", 0, 32), ("adversarial", 32, 80)]
+    play(player, 12)
+    clocks = [turn.knobs["phase"] for move, turn in player.game.seen if move == "discriminator"]
+    assert clocks == pytest.approx([i / 4 for i in range(4)] + [i / 6 for i in range(6)] + [1, 1])
+    assert player.phase == "adversarial"
+    assert "phase" not in player.shown_knobs()
+    late = toy(Stages(), phases=phases)
+    late.load(state(player), player.clock())
+    assert (late.phase, late.game.factor) == ("adversarial", 100.0)
+    whole = play(toy(), 3)
+    assert [t.knobs["phase"] for m, t in whole.game.seen if m == "generator"] == [0, 8 / 400, 16 / 400]
+
+
+def test_the_clock_names_the_phase_and_samples_are_drawn_in_it():
+    class Shows(Stages):
+        def generate(self, noise, labels=None):
+            return noise.new_full((len(noise), 1, 16, 16), self.factor / 200)
+
+    player = toy(Shows(), **PHASES)
+    for rounds, phase, grey in ((2, "warm", 134), (4, "adversarial", 191)):  # 127.5 x + 128
+        play(player, rounds)
+        assert player.clock()["phase"] == phase
+        assert player.sampler().sample(1).max() == grey
+    assert toy().clock()["phase"] is None
+
+
+class Brings(Stages):
+    def phases(self):
+        return [Phase(name="warm", until=0.1), Phase(name="adversarial", until=1, renew=True)]
+
+
+def test_a_game_brings_its_own_phases_unless_the_recipe_says_others():
+    assert unlike(play(toy(Brings()), 7), play(toy(Stages(), **PHASES), 7)) == []
+    other = toy(Brings(), phases=[{"name": "adversarial", "until": 1}])
+    assert [span.name for span in other.spans()] == ["adversarial"]
+    with pytest.raises(Refused, match="no phase 'cold'; there are warm, adversarial"):
+        toy(Brings(), phases=[{"name": "cold", "until": 1}])
+
+
+def test_optimisers_begin_anew_in_a_phase_that_says_so():
+    adam = {"optimizer": {"name": "adam", "lr": 0.1, "betas": [0.0, 0.9]}}
+    whole, kept = play(toy(Brings(), **adam), 7), play(toy(Stages(), **PHASES, **adam), 7)
+    held = whole.sides["discriminator"].state()
+    assert held["0.step"].item() == 2
+    assert held["0.exp_avg_sq"].tolist() == pytest.approx([1 - 0.9**2] * 3)
+    assert kept.sides["discriminator"].state()["0.step"].item() == 7
+    # Exactly so where the training was stopped before the change, at it, or after it.
+    for rounds in (3, 5, 6):
+        stopped, resumed = play(toy(Brings(), **adam), rounds), toy(Brings(), **adam)
+        resumed.load(state(stopped), json.loads(json.dumps(stopped.clock())))
+        assert unlike(play(resumed, 7 - rounds), whole) == []
 
 
 def test_a_game_whose_clock_would_stand_still_is_refused():
@@ -391,6 +448,32 @@ def test_another_attempt_draws_other_numbers():
     one, other = make_player(make_recipe("gan")), make_player(make_recipe("gan"))
     other.attempt = 1
     assert unlike(play(one, 1), play(other, 1)) != []
+
+
+@pytest.mark.parametrize(("cut", "phase", "share"), [(8, "8 fade", 0.12), (19, "16 fade", 0.0), (22, "16 fade", 0.36)])
+def test_a_resume_in_the_middle_of_a_fade_is_bit_exact(cut, phase, share):
+    recipe = make_recipe("pggan")  # phases of 50 images: 4, 8 fade, 8, 16 fade, and 16 from 200 on
+    _resumes([make_player(recipe) for _ in range(3)], cut, phase, share, cut + 7)
+
+
+def test_a_resume_in_the_middle_of_a_traced_fade_is_bit_exact():
+    recipe = make_recipe("pggan", phases=[{"name": "8 fade", "until": 40}, {"name": "8", "until": 1}])
+    players = [make_player(recipe, pictures(side=8)) for _ in range(3)]
+    for player in players:
+        player.stepper = Compiled(player.game, lambda graph: graph)
+    _resumes(players, 3, "8 fade", 0.4, 6)
+
+
+def _resumes(players, cut, phase, share, end):
+    whole, stopped, resumed = players
+    play(stopped, cut)
+    assert stopped.phase == phase
+    assert stopped.game.generator.alpha.item() == pytest.approx(share)
+    resumed.load(state(stopped), json.loads(json.dumps(stopped.clock())))
+    assert np.array_equal(resumed.sampler().sample(4), stopped.sampler().sample(4))
+    play(resumed, end - cut)
+    assert unlike(play(whole, end), resumed) == []
+    assert whole.phase == phase.removesuffix(" fade")
 
 
 # --- accumulation ------------------------------------------------------------------------------------

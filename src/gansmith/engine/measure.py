@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from gansmith.engine import distributed, hardware
-from gansmith.engine.player import Player
+from gansmith.engine.player import Player, Span
 from gansmith.engine.step import Compiled, Eager
 from gansmith.errors import Refused
 
@@ -85,6 +85,43 @@ def trial(player: Player, seconds: float = TRIAL_SECONDS, *, warmup: int = 0) ->
     return Rate(rate, shown / max(spent_cpu, 1e-9))
 
 
+def throughout(player: Player) -> Rate:
+    """The rate over a whole training: a trial in each of its phases, which may cost very differently.
+
+    Raises:
+        Refused: out of memory in one of them.
+    """
+    spans = [span for span in player.spans() if span.end > span.begin and span.begin < player.total]
+    if len(spans) < 2:
+        return trial(player)
+    wall = cpu = 0.0
+    for span, end in zip(spans, [*[span.begin for span in spans[1:]], player.total], strict=True):
+        rate = _during(player, span, lambda: trial(player))
+        wall += (end - span.begin) / rate.images_per_second
+        cpu += (end - span.begin) / rate.images_per_cpu_second
+    return Rate(player.total / wall, player.total / cpu)
+
+
+def _during(player: Player, span: Span, measured: Callable[[], Rate]) -> Rate:
+    """Measure where a phase begins, and go back to where the player was."""
+    tensors = {key: value.detach().clone() for key, value in player.tensors().items()}
+    clock = player.clock()
+    begin = math.ceil(span.begin / player.recipe.batch) * player.recipe.batch
+    try:
+        player.load(tensors, {**clock, "images": begin, "first": begin})
+        return measured()
+    finally:
+        player.load(tensors, clock)
+
+
+def _longest(player: Player, measured: Callable[[], Rate]) -> Rate:
+    """Measure in the longest phase, or where the player is if there is one alone."""
+    spans = player.spans()
+    if len(spans) == 1:
+        return measured()
+    return _during(player, max(spans, key=lambda span: span.end - span.begin), measured)
+
+
 def _rounds(player: Player, n: int) -> None:
     for _ in range(n):
         player.round()
@@ -132,11 +169,11 @@ def choose_threads(player: Player, by_cpu: bool = False) -> Rate:
     """
     most = torch.get_num_threads()
     if player.device.type != "cpu" or player.world > 1 or most == 1:
-        return trial(player)
+        return throughout(player)
     rates: dict[int, Rate] = {}
     for threads in (1, most):
         torch.set_num_threads(threads)
-        rates[threads] = trial(player)
+        rates[threads] = throughout(player)
 
     def key(threads: int) -> float:
         rate = rates[threads]
@@ -158,26 +195,29 @@ def choose_compilation(player: Player, rate: Rate, wanted: str) -> tuple[Rate, s
     if player.world > 1 and player.game.coupled:
         return rate, "compile: off (the ranks exchange statistics within a move)"
     seconds = player.total / rate.images_per_second
-    if wanted == "auto" and seconds < LONG:
+    if wanted == "auto" and seconds < LONG * len(player.spans()):  # each phase is compiled by itself
         return rate, f"compile: off (about {seconds:.0f} s of training would not repay the trial)"
+    eager = rate if len(player.spans()) == 1 else _longest(player, lambda: trial(player))
     before = player.stepper
     player.stepper = Compiled(player.game)
     try:
         # Rounds with and without lazy penalties are compiled apart.
         lazy = max((penalty.every for penalty in player.recipe.penalties.values()), default=1)
-        compiled = trial(player, warmup=lazy + 1)
+        compiled = _longest(player, lambda: trial(player, warmup=lazy + 1))
     except Refused:
         raise
     except Exception as error:  # whatever a compiler says, there is an eager step with the same numbers
         player.stepper = before if isinstance(before, Eager) else Eager(player.game)
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
         return rate, f"compile: off ({reason})"
-    gain = compiled.images_per_second / rate.images_per_second
+    gain = compiled.images_per_second / eager.images_per_second
     if wanted == "auto" and gain < 1.05:
         player.stepper = Eager(player.game)
         return rate, f"compile: off (a trial gave {gain:.2f}x)"
     player.numerics = replace(player.numerics, compiled=True)
-    return compiled, f"compile: on (a trial gave {gain:.2f}x)"
+    by_cpu = compiled.images_per_cpu_second / eager.images_per_cpu_second
+    rate = Rate(rate.images_per_second * gain, rate.images_per_cpu_second * by_cpu)
+    return rate, f"compile: on (a trial gave {gain:.2f}x)"
 
 
 def peak_memory(device: torch.device) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -22,11 +22,19 @@ from gansmith.engine.side import Flat, Side
 from gansmith.engine.step import Compiled, Eager, Stepper
 from gansmith.errors import Refused
 from gansmith.games.game import Game, Move, Turn
-from gansmith.recipe import Recipe
+from gansmith.recipe import Phase, Recipe
 from gansmith.schedule import Adaptive, value_at
 
 SAMPLED_ROUNDS = 8
 """Terms are averaged over each n-th round only: keeping the sums costs as much as a small network's layer."""
+
+
+class Span(NamedTuple):
+    """A phase on the clock: from `begin` to `end`, in images. Without a name it is all of a training."""
+
+    name: str | None
+    begin: float
+    end: float
 
 
 class Player:
@@ -42,7 +50,8 @@ class Player:
     Attributes:
         images: the clock.
         attempt: raised by a roll-back.
-        phase: the recipe's phase that is on, or None.
+        phases: the recipe's, or else the game's own.
+        phase: the name of the one that is on, or None.
     """
 
     def __init__(self, game: Game, dataset: Dataset, recipe: Recipe, device: torch.device, numerics: Numerics) -> None:
@@ -57,7 +66,8 @@ class Player:
             if named:
                 self.flats[name] = Flat(named, device, self.dtype, working)
         self.moves = list(self.game.moves())
-        for phase in [phase.name for phase in recipe.phases] or [None]:
+        self.phases = _phases(recipe, self.game)
+        for phase in [phase.name for phase in self.phases] or [None]:
             if not any(move.fresh and move.phase in (None, phase) for move in self.moves):
                 where = f" of phase {phase!r}" if phase else ""
                 raise Refused(f"game {recipe.game.name}: no move{where} takes fresh examples, so no clock runs")
@@ -78,6 +88,7 @@ class Player:
         self.images = self.rounds = self.attempt = 0
         self.steps = dict.fromkeys(self.sides, 0)
         self.phase: str | None = None
+        self._place = 0
         self._first, self._batch = 0, None
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -212,13 +223,14 @@ class Player:
             probability = recipe.augment[name].probability
             adapts = isinstance(probability, Adaptive)
             out[knob] = self.states[knob] if adapts else value_at(probability, at, self.total)
-        out["progress"] = at / self.total
-        return out
+        span = self.spans()[self._place]
+        moved = (at - span.begin) / (span.end - span.begin) if span.end > span.begin else 1.0
+        return {**out, "progress": at / self.total, "phase": min(max(moved, 0.0), 1.0)}
 
     def shown_knobs(self) -> dict[str, float]:
         """The values that a person wants to see; waits for the device where the game moves one."""
         recipe, at = self.recipe, self._first
-        out = {name: float(value) for name, value in self.knobs().items() if name != "progress"}
+        out = {name: float(value) for name, value in self.knobs().items() if name not in ("progress", "phase")}
         for move in self.sides:
             optimizer = recipe.optimizers.get(move, recipe.optimizer)
             name = "lr" if not recipe.optimizers else f"lr/{move}"
@@ -244,18 +256,29 @@ class Player:
         for name, average in self.averages.items():
             average.lerp_(self.flats[name].master, pull)
 
-    def _enter_phase(self) -> None:
-        for phase in self.recipe.phases:
+    def spans(self) -> list[Span]:
+        """The phases on the clock, in order; one without a name where there are none."""
+        spans: list[Span] = []
+        for phase in self.phases:
             until = phase.until * self.total if phase.until <= 1 else phase.until
-            if self.images < until:
-                break
-        else:
+            begin = spans[-1].end if spans else 0.0
+            spans.append(Span(phase.name, begin, max(begin, until)))
+        return spans or [Span(None, 0.0, self.total)]
+
+    def _enter_phase(self) -> None:
+        spans = self.spans()
+        # The last one stays on to the training's end.
+        self._place = next((i for i, span in enumerate(spans) if self.images < span.end), len(spans) - 1)
+        name = spans[self._place].name
+        if name is None or name == self.phase:
             return
-        if phase.name != self.phase:
-            self.phase = phase.name
-            self.game.enter(phase.name)
-            if isinstance(self.stepper, Compiled):
-                self.stepper.traced.clear()  # a phase may change what a move does
+        self.phase = name
+        self.game.enter(name)
+        if self.phases[self._place].renew:
+            for side in self.sides.values():
+                side.load({})
+        if isinstance(self.stepper, Compiled):
+            self.stepper.traced.clear()  # a phase may change what a move does
 
     # --- what to look at ---------------------------------------------------------------------------
 
@@ -288,6 +311,8 @@ class Player:
         """The game with averaged weights, in eval mode and float32: what a sample is drawn from."""
         if self._shown is None:
             self._shown = copy.deepcopy(self.game).to(torch.float32).eval().requires_grad_(False)
+        if self.phase is not None:
+            self._shown.enter(self.phase)
         with torch.no_grad():
             mine = dict(self._shown.named_parameters())
             for name, flat in self.flats.items():
@@ -326,7 +351,7 @@ class Player:
         """The rest of the state, as plain JSON."""
         return {
             "images": self.images, "first": self._first, "rounds": self.rounds, "steps": dict(self.steps),
-            "attempt": self.attempt,
+            "attempt": self.attempt, "phase": self.phase,
         }  # fmt: skip
 
     def load(self, tensors: Mapping[str, torch.Tensor], clock: Mapping[str, Any]) -> None:
@@ -386,6 +411,17 @@ class Player:
     def close(self) -> None:
         """Stop the feed's threads."""
         self.feed.close()
+
+
+def _phases(recipe: Recipe, game: Game) -> Sequence[Phase]:
+    own = game.phases()
+    known = [phase.name for phase in own]
+    for phase in recipe.phases if own else ():
+        if phase.name not in known:
+            raise Refused(
+                f"phases: the game {recipe.game.name} has no phase {phase.name!r}; there are {', '.join(known)}"
+            )
+    return recipe.phases or own
 
 
 def _rows(batch: Batch, start: int, stop: int) -> Batch:

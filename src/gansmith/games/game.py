@@ -15,6 +15,7 @@ from torch import nn
 
 from gansmith.data.dataset import Batch, Dataset
 from gansmith.draws import Draws
+from gansmith.recipe import Phase
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Turn:
     Attributes:
         batch: the examples.
         draws: the random numbers.
-        knobs: scheduled values, by name (`r1` is that penalty's weight).
+        knobs: scheduled values by name (`r1` is that penalty's weight), and the clocks `progress` and `phase`.
         state: the game's state, by name.
         shared: what earlier moves of this round handed on.
         step: how often this move has been played before; only `Game.variant` may depend on it.
@@ -99,10 +100,14 @@ class Game(nn.Module):
         """Whatever in a move depends on the step's number, so that each variant is compiled once."""
         return None
 
-    def enter(self, phase: str) -> None:
-        """A phase of the recipe begins (progressive growing opens a block here).
+    def phases(self) -> Sequence[Phase]:
+        """The phases of a training whose recipe names none; a recipe may move these or leave some out."""
+        return ()
 
-        A resume or a roll-back enters the phase of its clock alone: so it must not build on an earlier one.
+    def enter(self, phase: str) -> None:
+        """A phase begins (progressive growing opens a block here).
+
+        A resume, a roll-back and a loaded model enter their own phase alone: so it must not build on an earlier one.
         """
 
     def prepare(self, move: str, turn: Turn) -> Mapping[str, torch.Tensor]:
