@@ -69,8 +69,9 @@ class Side:
             return self
         among = len(self.features) if self.images is None else len(self.images)
         rows = np.sort(np.random.Generator(np.random.PCG64(seed)).permutation(among)[:n])
-        parts = (self.logits, self.labels, self.images)
-        return Side(self.features[rows], *(None if part is None else part[rows] for part in parts))
+        logits = None if self.logits is None else self.logits[rows]
+        labels = None if self.labels is None else self.labels[rows]
+        return Side(self.features[rows], logits, labels, None if self.images is None else self.images[rows])
 
     @cached_property
     def finite(self) -> bool:
