@@ -122,6 +122,12 @@ def test_dcgan_of_the_paper_has_its_layers():
     assert widths == [128, 256, 512, 1024]
 
 
+def test_a_dcgan_without_norm_treats_examples_one_by_one():
+    discriminator = dcgan.Discriminator((1, 32, 32), width=4, norm=False)
+    assert not couples(discriminator)
+    assert parameters(discriminator) == parameters(dcgan.Discriminator((1, 32, 32), width=4)) - (8 + 16)
+
+
 def test_dcgan_starts_as_the_paper_says():
     torch.manual_seed(0)
     generator = dcgan.Generator((1, 32, 32), 100, width=32)

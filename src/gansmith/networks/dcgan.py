@@ -55,16 +55,18 @@ class Discriminator(Critic):
         shape: (C, H, W), sides from 8.
         classes: number of classes; 0 is unconditional.
         width: channels after the first layer; doubled at each halving of the resolution.
+        norm: batch norm, as published; a penalty on each example's gradient wants none.
     """
 
-    def __init__(self, shape: Sequence[int], classes: int = 0, width: int = 64) -> None:
+    def __init__(self, shape: Sequence[int], classes: int = 0, width: int = 64, norm: bool = True) -> None:
         super().__init__()
         self.classes = classes
         number, base = stages(_checked(shape))
         self.base, self.padded = base, (base[0] << number, base[1] << number)
         layers: list[nn.Module] = [Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(number - 1):
-            layers += [Conv2d(width, width * 2, 4, 2, 1, bias=False), BatchNorm(width * 2), nn.LeakyReLU(0.2)]
+            normed = [BatchNorm(width * 2)] if norm else []
+            layers += [Conv2d(width, width * 2, 4, 2, 1, bias=not norm), *normed, nn.LeakyReLU(0.2)]
             width *= 2
         self.layers = nn.Sequential(*layers)
         self.last = Conv2d(width, 1, base)
