@@ -30,9 +30,10 @@ def test_a_traced_step_equals_the_eager_one(name):
     assert furthest(eager, compiled) < 1e-10
     a, b = eager.terms(), compiled.terms()
     assert a == pytest.approx(b, rel=1e-5)
-    # A trace for each variant: with penalties of every 2 and 3 steps, four of the discriminator's.
+    # A trace for each variant: with penalties of every 2 and 3 steps, four of the discriminator's; and none where the
+    # last round has ended a phase, which may change what a move does.
     variants = {key[:2] for key in compiled.stepper.traced}
-    assert len(variants) == {"r3gan": 5, "hinge-r1": 3}.get(name, 2)
+    assert len(variants) == {"r3gan": 5, "hinge-r1": 3, "pggan": 0}.get(name, 2)
 
 
 @pytest.mark.parametrize("name", RECIPES)
