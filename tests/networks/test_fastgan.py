@@ -334,7 +334,7 @@ def test_the_decoders_learn():
     for i in range(8):
         x[i, 0, 2 * i : 2 * i + 2] = 1.0
     optimizer, errors = torch.optim.Adam(discriminator.parameters(), 2e-2, (0.5, 0.999)), []
-    for _ in range(40):
+    for _ in range(25):
         pairs = discriminator.reconstructions(x)
         error = sum((made - wanted).square().mean() for made, wanted in pairs)
         optimizer.zero_grad()

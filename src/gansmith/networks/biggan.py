@@ -217,7 +217,8 @@ class Generator(nn.Module):
             hot = noise.new_full((len(noise), self.classes), 1 / self.classes)
         else:
             hot = one_hot(labels, self.classes, noise)
-        joined = [torch.cat([part, self.embedding(hot)], 1) for part in parts]
+        embedded = self.embedding(hot)
+        joined = [torch.cat([part, embedded], 1) for part in parts]
         return joined if self.deep else [parts[0], *joined[1:]]
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
