@@ -1,11 +1,22 @@
-"""The recipes of an installed plug-in: found, trained by name, and never in the way of what ships."""
+"""What ships explains itself; a plug-in's recipes are found, trained by name, and never in the way of what ships."""
 
+import re
+import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
 from gansmith import build, recipe, zoo
+from gansmith.cli import eval as evaluation
+from gansmith.cli import train
 from gansmith.errors import Refused
+
+ROOT = Path(__file__).parents[2]
+FAMILIES = {
+    "default", "classic", "conditional", "divergences", "Wasserstein", "energies", "relativistic", "against collapse",
+    "spectral", "large", "consistency", "little data", "growing and style", "R3GAN", "autoencoders",
+}  # fmt: skip
 
 RECIPE = """\
 name: theirs
@@ -86,3 +97,35 @@ def test_scores_are_of_recipes_that_ship():
     for name, found in zoo.scores().items():
         assert name in zoo.shipped()
         assert found["low"] <= found["value"] <= found["high"]
+
+
+@pytest.mark.parametrize("name", sorted(zoo.shipped()))
+def test_what_ships_explains_itself(name):
+    told = recipe.load(name)
+    assert told.family in FAMILIES
+    first = " ".join(told.summary.split()).partition(". ")[0]
+    assert 0 < len(first) <= 90
+    paragraphs = [part for part in told.explanation.split("\n\n") if part.strip()]
+    assert len(paragraphs) >= 2
+    assert re.search(r"\bL(_[A-Z])? = ", told.explanation), "no formula of the loss"
+    assert (told.paper is None) == (name == "auto")
+    assert (told.reproduce is None) == (name == "auto")
+
+
+@pytest.mark.parametrize("name", sorted(set(zoo.shipped()) - {"auto"}))
+def test_the_commands_that_reproduce_are_ones_that_gansmith_knows(name):
+    told = recipe.load(name).reproduce
+    assert told is not None
+    first, second = (shlex.split(part) for part in told.command.split("&&"))
+    assert first[:3] == ["gansmith", "train", name]
+    args, fields = train.parser().read_with_fields(first[2:])
+    recipe.load(name, train.arguments(args, fields)["overrides"])
+    assert second[:2] == ["gansmith", "eval"]
+    assert evaluation.parser().read(second[2:]).what == args.out
+
+
+def test_the_page_on_the_zoo_tells_all_families_and_recipes():
+    page = (ROOT / "docs/zoo.md").read_text(encoding="utf-8")
+    shipped = {name: recipe.load(name).family for name in zoo.shipped()}
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("|")}
+    assert [name for name, family in shipped.items() if f"`{name}`" not in rows.get(str(family), "")] == []

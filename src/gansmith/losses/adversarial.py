@@ -171,7 +171,7 @@ def relativistic_average_least_squares() -> AdversarialLoss:
 
     With C as in `relativistic_average`: L_D = (C(real) − 1)² + (C(fake) + 1)²,
     L_G = (C(fake) − 1)² + (C(real) + 1)².
-    Jolicoeur-Martineau, 2018, the losses of the experiments (arXiv:1807.00734).
+    Jolicoeur-Martineau, 2018, Equations 29 and 30 of its version of July 2018 (arXiv:1807.00734).
     """
     return _against_the_mean(lambda c: (c - 1).square(), lambda c: (c + 1).square())
 
