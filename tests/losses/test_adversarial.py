@@ -252,7 +252,7 @@ def test_where_the_best_discriminator_is_undecided_its_loss_is_least():
             assert abs(slope) < 1e-12  # the hinge's is least on all of [-1, 1]
     assert {name for name, logit in said.items() if logit is None} == {
         "relativistic", "relativistic_average", "relativistic_average_hinge", "relativistic_average_least_squares",
-        "wasserstein",
+        "wasserstein", "energy", "boundary",
     }  # fmt: skip
     assert {name for name, logit in said.items() if logit} == {"kl", "least_squares"}
     assert adversarial.least_squares(-1, 1, 0).undecided == 0
@@ -264,6 +264,7 @@ def test_a_verdict_is_by_the_logit_or_by_the_difference():
     assert torch.equal(adversarial.least_squares().verdict(real, fake), real - 0.5)
     assert torch.equal(adversarial.relativistic().verdict(real, fake), real - fake)
     assert torch.equal(adversarial.wasserstein().verdict(real, fake), real - fake)
+    assert torch.equal(adversarial.energy().verdict(real, fake), fake - real)
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(PAPERS) if name.startswith("relativistic_average")])
