@@ -15,8 +15,9 @@ from torch import nn
 
 from gansmith import collectives
 from gansmith.networks.convolution import downsample, upsample
+from gansmith.networks.equalised import BatchDeviation, EqualConv2d, EqualLinear
 from gansmith.networks.layers import SLOPE, Critic, is_still, one_hot, pad_to, squashed, stages
-from gansmith.networks.modulation import EPS, ROOT, EqualConv2d, EqualLinear, Mapping, StyledConv2d, ToImage, drawn
+from gansmith.networks.modulation import ROOT, Mapping, StyledConv2d, ToImage, drawn
 
 HALF = math.sqrt(0.5)
 """Gain of a sum of two of equal variance."""
@@ -203,33 +204,6 @@ class Down(nn.Module):
         return inner if self.shortcut is None else inner + self.shortcut(downsample(x))
 
 
-class MinibatchDeviation(nn.Module):
-    """One more channel: how far a group's examples differ, as a mean of standard deviations over all features.
-
-    Karras et al., 2018, Section 3 (arXiv:1710.10196), by groups as in StyleGAN2. A group's examples are neighbours in
-    the batch, so that ranks whose share is whole groups find what one rank finds; a batch that is not whole groups
-    falls into the largest equal ones.
-
-    Args:
-        group: examples in it.
-    """
-
-    coupled = True
-
-    def __init__(self, group: int) -> None:
-        super().__init__()
-        self.group = group
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, C, H, W] → [B, C + 1, H, W]."""
-        size = max(n for n in range(1, self.group + 1) if len(x) % n == 0)
-        wide = x if x.dtype == torch.float64 else x.float()
-        groups = wide.unflatten(0, (-1, size))
-        deviation = (groups.var(1, correction=0) + EPS).sqrt().mean((1, 2, 3))
-        each = deviation.repeat_interleave(size).to(x.dtype)
-        return torch.cat([x, each[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
-
-
 class Discriminator(Critic):
     """Image → logit; with classes, the product of what it sees and a class's own mapping, over √width.
 
@@ -268,7 +242,7 @@ class Discriminator(Critic):
         self.blocks = nn.ModuleList(
             [Down(widths[i], widths[i - 1], residual=not self.skips) for i in range(number, 0, -1)]
         )
-        self.deviation = MinibatchDeviation(group) if group else None
+        self.deviation = BatchDeviation(group) if group else None
         self.convolution = EqualConv2d(last + (1 if group else 0), last, 3, gain=ROOT)
         self.dense = EqualLinear(last * height * width, last, gain=ROOT)
         self.feature_width = last
