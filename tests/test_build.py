@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gansmith import zoo
-from gansmith.build import Facts, build, find, functions
+from gansmith.build import Facts, accepted, build, find, functions
 from gansmith.data.dataset import Dataset
 from gansmith.draws import Draws
 from gansmith.engine.hardware import Numerics
@@ -207,6 +207,27 @@ def test_a_probability_that_adapts_is_a_state_by_its_knobs_name():
     assert set(game.states()) == {"augment/ada", "augment/ada/signs", "augment/ada/steps"}
     first, how = game.states()["augment/ada"]
     assert (first.item(), how) == (0.25, "same")
+
+
+def test_a_constructor_that_hands_on_others_takes_what_the_one_above_takes(tmp_path: Path):
+    (tmp_path / "game.py").write_text(
+        "from gansmith.games.synthesis import Synthesis\n"
+        "class Mine(Synthesis):\n"
+        "    def __init__(self, generator, discriminator, *, power: int = 1, **others):\n"
+        "        super().__init__(generator, discriminator, **others)\n"
+        "        self.power = power\n"
+    )
+    name = f"{tmp_path}/game.py:Mine"
+    made = recipe(game={"name": name, "power": 2, "shared_fakes": False}, penalties={"r1": {"weight": 1}}, noise=7)
+    game = build(made, FACTS)
+    assert isinstance(game, Synthesis)
+    assert (game.power, game.shared_fakes, game.noise, list(game.penalties)) == (2, False, 7, ["r1"])
+    assert "game.pover: no such argument; did you mean 'power'?" in refusal(recipe(game={"name": name, "pover": 2}))
+    assert "did you mean 'shared_fakes'?" in refusal(recipe(game={"name": name, "shared_fake": True}))
+    own, anything = accepted(type(game))
+    assert list(own)[:5] == ["generator", "discriminator", "power", "loss", "penalties"]
+    assert not anything
+    assert accepted(dict)[1]  # whatever cannot be told is left to the call
 
 
 def test_augmentations_follow_one_another_each_by_its_own_knob(tmp_path: Path):

@@ -42,7 +42,8 @@ class Facts:
 
 
 _HELPERS = (
-    "game", "layers", "convolution", "equalised", "modulation", "residual", "geometry", "adaptive", "bands", "parts",
+    "game", "layers", "convolution", "equalised", "head", "modulation", "residual", "geometry", "adaptive", "bands",
+    "parts",
 )  # fmt: skip
 """Modules of the rooms that hold no part of their own."""
 
@@ -71,7 +72,7 @@ def build(recipe: Recipe, facts: Facts) -> Game:
         given["discriminator_steps"] = recipe.discriminator_steps
         name = recipe.game.name
         cls = find("games", name, _camel(name))
-        taken = inspect.signature(cls).parameters
+        taken = accepted(cls)[0]
         for part in ("penalties", "augment"):
             if getattr(recipe, part) and part not in taken:
                 raise Refused(f"{part}: the game {name} takes none")
@@ -140,8 +141,7 @@ def construct(cls: Callable[..., Any], arguments: Mapping[str, Any], offers: Map
     Raises:
         Refused: an argument that it does not know, or a value that it does not accept.
     """
-    parameters = inspect.signature(cls).parameters
-    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    parameters, anything = accepted(cls)
     for key in arguments:
         if key not in parameters and not anything:
             near = nearest(key, list(parameters))
@@ -153,6 +153,23 @@ def construct(cls: Callable[..., Any], arguments: Mapping[str, Any], offers: Map
         return cls(**{**given, **arguments})
     except (TypeError, ValueError, RuntimeError) as error:
         raise Refused(f"{where}: {error}") from error
+
+
+def accepted(cls: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:
+    """The parameters of a constructor, and whether it takes anything else as well.
+
+    One that hands on `**others` takes what the constructor above it takes.
+    """
+    chain = [each.__init__ for each in cls.__mro__ if "__init__" in vars(each)] if isinstance(cls, type) else [cls]
+    found: dict[str, inspect.Parameter] = {}
+    for constructor in chain:
+        own = inspect.signature(constructor).parameters
+        for key, parameter in own.items():
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) and key != "self":
+                found.setdefault(key, parameter)
+        if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
+            return found, False
+    return found, True
 
 
 def _function(where: str, part: Part, *rooms: tuple[ModuleType, type]) -> Any:

@@ -74,6 +74,10 @@ def test_a_discriminator_is_its_two_halves(family: str, classes: int):
     features = read(discriminator, x, labels)
     assert features.shape == (3, discriminator.feature_width)
     assert torch.equal(discriminator.logits(features, labels), discriminator(x, labels))
+    # A head must not be given features that know what it is to find.
+    if classes:
+        assert torch.equal(features, read(discriminator, x, torch.tensor([3, 1, 2]))) != discriminator.told
+    assert not module.Discriminator((2, 9, 13), **arguments).told
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))

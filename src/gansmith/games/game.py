@@ -88,6 +88,9 @@ class Game(nn.Module):
     averaged: tuple[str, ...] = ("generator",)
     """Networks whose weights are averaged over training, and used after it."""
 
+    classes: tuple[str, ...] | None = None
+    """Names of classes that `generate` can be asked for though no data has them, as a code's; else None."""
+
     def moves(self) -> Sequence[Move]:
         """The moves of a round, in order; by default the discriminator's and then the generator's."""
         return (Move("discriminator", ("discriminator",), fresh=True), Move("generator", ("generator",)))

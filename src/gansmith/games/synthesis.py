@@ -17,7 +17,7 @@ from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.losses.penalties import Penalty
 from gansmith.losses.regularizers import Look, Regularizer
-from gansmith.networks.layers import Critic, couples, read, run, still
+from gansmith.networks.layers import Critic, couples, judge, read, run, still
 from gansmith.schedule import Adaptive
 
 Augment = Callable[[torch.Tensor, Draws, Mapping[str, float | torch.Tensor]], torch.Tensor]
@@ -29,6 +29,19 @@ class Lazy(NamedTuple):
 
     penalty: Penalty | Regularizer
     every: int = 1
+
+
+class Verdict(NamedTuple):
+    """What the discriminator says of examples: logits [B], and its features [B, F] where a game has heads on them."""
+
+    logits: torch.Tensor
+    features: torch.Tensor | None = None
+
+    def halves(self) -> tuple[Verdict, Verdict]:
+        """Of the first half of the examples, and of the second."""
+        parts = [(None, None) if part is None else part.chunk(2) for part in self]
+        one, other = zip(*parts, strict=True)
+        return Verdict(*one), Verdict(*other)
 
 
 class Synthesis(Game):
@@ -51,6 +64,9 @@ class Synthesis(Game):
             differentiate with respect to the examples themselves, through it (Huang et al., 2024).
         adaptive: knobs of `augment` that follow the discriminator's verdict on real examples, each a state.
     """
+
+    heads: tuple[str, ...] = ()
+    """Networks that read the discriminator's features, and are trained with it; see `by_heads`."""
 
     def __init__(
         self,
@@ -80,22 +96,38 @@ class Synthesis(Game):
             )
         if getattr(discriminator, "energy", False) and not loss.energy:
             raise ValueError("the discriminator gives energies, low for what is real; losses of them: boundary, energy")
-        for name, regularizer in self.regularizers.items():
-            if regularizer.reads and not isinstance(discriminator, Critic):
-                raise ValueError(f"{name} reads the discriminator's features, which this one does not offer")
-            for need in regularizer.needs:
-                network, _, method = need.partition(".")
-                if not hasattr(getattr(self, network), method):
-                    raise ValueError(f"{name} needs a {network} with {method}(…), which this one does not offer")
+        self._check_needs()
         mixes = loss.coupled or any(lazy.penalty.coupled for lazy in self.penalties.values())
         self.coupled = couples(generator) or couples(discriminator) or mixes
         self.joint_pass = not couples(discriminator) if joint_pass is None else joint_pass
         self.augment, self.adaptive = augment, dict(adaptive or {})
 
+    def _check_needs(self) -> None:
+        """Refuse a discriminator or a generator that does not offer what penalties and heads ask of it."""
+        reading = [name for name, regularizer in self.regularizers.items() if regularizer.reads]
+        critic = self.discriminator
+        for name in (*reading, *self.heads):
+            if not isinstance(critic, Critic):
+                raise ValueError(f"{name} reads the discriminator's features, which this one does not offer")
+        if self.heads and isinstance(critic, Critic):
+            if critic.told:
+                raise ValueError(
+                    "the discriminator is told the classes with its input, so its features betray them; "
+                    "write `classes: 0` for it, or take one that is told by projection"
+                )
+            if getattr(critic, "pack", 1) > 1 or getattr(critic, "energy", False):
+                raise ValueError("a head wants the features of one example, of which the discriminator makes its logit")
+        self.feature_width = int(getattr(critic, "feature_width", 0))
+        for name, regularizer in self.regularizers.items():
+            for need in regularizer.needs:
+                network, _, method = need.partition(".")
+                if not hasattr(getattr(self, network), method):
+                    raise ValueError(f"{name} needs a {network} with {method}(…), which this one does not offer")
+
     def moves(self) -> Sequence[Move]:
         """The discriminator's move, so many times, and then the generator's."""
         return (
-            Move("discriminator", ("discriminator",), steps=self.discriminator_steps, fresh=True),
+            Move("discriminator", ("discriminator", *self.heads), steps=self.discriminator_steps, fresh=True),
             Move("generator", ("generator",)),
         )
 
@@ -136,8 +168,10 @@ class Synthesis(Game):
 
     def told_apart(self, turn: Turn, fake: torch.Tensor) -> Outcome:
         """The discriminator's terms on these fakes."""
-        on_real, on_fake, gradients = self._judge(turn, turn.batch.data, fake)
+        of_real, of_fake, gradients = self._judge(turn, turn.batch.data, fake)
+        on_real, on_fake = of_real.logits, of_fake.logits
         terms = {"adversarial": self.adversarial(turn, on_real, on_fake)}
+        terms |= self.by_heads("discriminator", turn, fake, of_real, of_fake)
         for name, gradient in gradients.items():
             terms[name] = self._weighted(turn, name, self.slopes[name].value(gradient))
         added, state = self.regularized("discriminator", turn, fake, on_real, on_fake)
@@ -168,7 +202,8 @@ class Synthesis(Game):
     def generator_loss(self, turn: Turn) -> Outcome:
         """The adversarial loss of fakes that the discriminator judges anew, augmented anew."""
         fake, labels = self.made(turn), turn.batch.labels
-        on_fake = run(self.discriminator, self._seen(turn, fake, "fake"), labels, logits=True)
+        of_fake = self.judged(self._seen(turn, fake, "fake"), labels)
+        on_fake = of_fake.logits
         # Logits on real examples that the discriminator's step has left hold as they are: they are of reals
         # that were augmented by the same probability, and independently of these fakes, as fresh ones would be.
         on_real = turn.shared.get("on_real")
@@ -176,9 +211,24 @@ class Synthesis(Game):
             on_real = torch.zeros_like(on_fake)
             if self.loss.relativistic:
                 with torch.no_grad():
-                    on_real = run(self.discriminator, self._seen(turn, turn.batch.data, "real"), labels, logits=True)
+                    on_real = self.judged(self._seen(turn, turn.batch.data, "real"), labels).logits
+        terms = {"adversarial": self.loss.generator(on_real, on_fake)}
+        terms |= self.by_heads("generator", turn, fake, None, of_fake)
         added, state = self.regularized("generator", turn, fake, on_real, on_fake)
-        return Outcome({"adversarial": self.loss.generator(on_real, on_fake), **added}, state=state)
+        return Outcome({**terms, **added}, state=state)
+
+    def judged(self, seen: torch.Tensor, labels: torch.Tensor | None) -> Verdict:
+        """One pass of the discriminator, by its two halves where a game has heads: of features no label knows."""
+        if not self.heads:
+            return Verdict(run(self.discriminator, seen, labels, logits=True))
+        features = read(self.discriminator, seen)
+        return Verdict(judge(self.discriminator, features, labels), features)
+
+    def by_heads(
+        self, move: str, turn: Turn, fake: torch.Tensor, of_real: Verdict | None, of_fake: Verdict
+    ) -> dict[str, torch.Tensor]:
+        """What a game's heads add to a move's terms, or put in the place of one; the generator's judges no reals."""
+        return {}
 
     def regularized(
         self, move: str, turn: Turn, fake: torch.Tensor, on_real: torch.Tensor, on_fake: torch.Tensor
@@ -209,13 +259,12 @@ class Synthesis(Game):
         return turn.knobs[name] * self.penalties[name].every * value
 
     def _judged(self, turn: Turn, name: str, points: torch.Tensor, purpose: str) -> torch.Tensor:
-        seen = self._seen(turn, points, f"{name} {purpose}")
-        return run(self.discriminator, seen, turn.batch.labels, logits=True)
+        return self.judged(self._seen(turn, points, f"{name} {purpose}"), turn.batch.labels).logits
 
     def _judge(
         self, turn: Turn, real: torch.Tensor, fake: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-        """Logits on real and fake, and the gradient that each due penalty asks for."""
+    ) -> tuple[Verdict, Verdict, dict[str, torch.Tensor]]:
+        """Verdicts on real and fake, and the gradient that each due penalty asks for."""
         labels, due = turn.batch.labels, self.due("discriminator", turn.step)
         at = {name: penalty.at for name, penalty in self.slopes.items() if name in due}
         on_ends = {end for end in at.values() if isinstance(end, str)}
@@ -223,14 +272,14 @@ class Synthesis(Game):
         if self.joint_pass and len(on_ends) != 1:
             both = torch.cat([real.to(fake.dtype), fake])
             doubled = None if labels is None else torch.cat([labels, labels])
-            logits, slope = self._slope(turn, both, doubled, bool(on_ends), "real", "fake")
-            on_real, on_fake = logits.chunk(2)
+            whole, slope = self._slope(turn, both, doubled, bool(on_ends), "real", "fake")
+            of_real, of_fake = whole.halves()
             slopes: dict[str, torch.Tensor] = {}
             if on_ends:
                 slopes["real"], slopes["fake"] = slope.chunk(2)
         else:  # one end alone is cheaper by itself: the other needs no second derivative
-            on_real, slope_real = self._slope(turn, real, labels, "real" in on_ends, "real")
-            on_fake, slope_fake = self._slope(turn, fake, labels, "fake" in on_ends, "fake")
+            of_real, slope_real = self._slope(turn, real, labels, "real" in on_ends, "real")
+            of_fake, slope_fake = self._slope(turn, fake, labels, "fake" in on_ends, "fake")
             slopes = {"real": slope_real, "fake": slope_fake}
         for name, place in at.items():
             if isinstance(place, str):
@@ -238,22 +287,22 @@ class Synthesis(Game):
             else:
                 points = place(real, fake.to(real.dtype), turn.draws)
                 gradients[name] = self._slope(turn, points, labels, True, name)[1]
-        return on_real, on_fake, gradients
+        return of_real, of_fake, gradients
 
     def _slope(
         self, turn: Turn, points: torch.Tensor, labels: torch.Tensor | None, wanted: bool, *ends: str
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits at points, and their gradient there, differentiable once more, where it is wanted."""
+    ) -> tuple[Verdict, torch.Tensor]:
+        """The verdict on points, and the logits' gradient there, differentiable once more, where it is wanted."""
         if not wanted:
-            return run(self.discriminator, self._seen(turn, points, *ends), labels, logits=True), points
+            return self.judged(self._seen(turn, points, *ends), labels), points
         # Points that carry a graph get a name of their own: weights may depend on them too, but not the slope.
         points = points.view_as(points) if points.requires_grad else points.detach().requires_grad_()
-        logits = run(self.discriminator, self._seen(turn, points, *ends), labels, logits=True)
-        (slope,) = torch.autograd.grad(logits.sum(), points, create_graph=True)
-        if len(logits) < len(points):  # neighbours judged as one: of such a point the slope is of all together
-            size = len(points) // len(logits)
-            slope = slope[: size * len(logits)].unflatten(0, (len(logits), size))
-        return logits, slope
+        verdict = self.judged(self._seen(turn, points, *ends), labels)
+        (slope,) = torch.autograd.grad(verdict.logits.sum(), points, create_graph=True)
+        if len(verdict.logits) < len(points):  # neighbours judged as one: of such a point the slope is of all together
+            number, size = len(verdict.logits), len(points) // len(verdict.logits)
+            slope = slope[: size * number].unflatten(0, (number, size))
+        return verdict, slope
 
     def _seen(self, turn: Turn, points: torch.Tensor, *ends: str) -> torch.Tensor:
         """What the discriminator sees of points: each end (an equal part of them) augmented by draws of its own."""

@@ -60,13 +60,18 @@ def run(
         logits: the result is a discriminator's: made [B] (of P patches, it stays [B, P]), and float32 at least,
             whatever it ran in.
     """
-    weight = next(network.parameters(), data)
-    data = data.to(weight.dtype)
+    data = data.to(next(network.parameters(), data).dtype)
     out = network(data) if labels is None else network(data, labels)
-    if not logits:
-        return out
-    out = out.squeeze(1) if out.dim() == 2 and out.shape[1] == 1 else out
-    return out if out.dtype == torch.float64 else out.float()
+    return _logits(out) if logits else out
+
+
+def wide(x: torch.Tensor) -> torch.Tensor:
+    """In float32 at least: what a loss wants, whatever the network ran in."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _logits(out: torch.Tensor) -> torch.Tensor:
+    return wide(out.squeeze(1) if out.dim() == 2 and out.shape[1] == 1 else out)
 
 
 class Critic(nn.Module):
@@ -77,9 +82,11 @@ class Critic(nn.Module):
 
     Attributes:
         feature_width: F, the length of a feature vector.
+        told: whether the features know the labels, so that no head can be asked to find them.
     """
 
     feature_width: int
+    told: bool = False
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, …], int64 [B] → [B, F]."""
@@ -98,6 +105,12 @@ def read(network: nn.Module, data: torch.Tensor, labels: torch.Tensor | None = N
     """The features [B, F] of a `Critic`, in the precision of its own weights."""
     assert isinstance(network, Critic)
     return network.features(data.to(next(network.parameters(), data).dtype), labels)
+
+
+def judge(network: nn.Module, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+    """The logits [B] of a `Critic` on its own features, float32 at least."""
+    assert isinstance(network, Critic)
+    return _logits(network.logits(features, labels))
 
 
 def couples(network: nn.Module) -> bool:

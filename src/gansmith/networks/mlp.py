@@ -77,7 +77,7 @@ class Discriminator(Critic):
         self.classes = classes
         layers = _hidden(math.prod(shape) + classes, hidden, dropout, slope)
         self.layers, self.last = nn.Sequential(*layers), nn.Linear(hidden[-1], 1)
-        self.feature_width = hidden[-1]
+        self.feature_width, self.told = hidden[-1], bool(classes)
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, *shape], int64 [B] → [B, F], the last hidden layer."""

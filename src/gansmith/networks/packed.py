@@ -42,7 +42,7 @@ class Discriminator(Critic):
         super().__init__()
         if pack < 1:
             raise ValueError(f"pack is a number of examples from 1, not {pack}")
-        self.pack, self.classes = pack, classes
+        self.pack, self.classes, self.told = pack, classes, bool(classes)
         channels, *sides = shape
         self.inner: nn.Module = _class(inner)((pack * (channels + classes), *sides), **arguments)
         self.energy = bool(getattr(self.inner, "energy", False))
