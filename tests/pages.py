@@ -48,6 +48,8 @@ def cut(words):
             words.pop(0)
         else:
             kept.append(word)
+    if kept[:1] == ["bench"] and len(kept) > 1:
+        return [*kept, *SHORT[:2]]
     return [*kept, *SHORT] if "train" in kept else kept
 
 

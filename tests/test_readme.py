@@ -24,7 +24,7 @@ def reader(tmp_path, monkeypatch):
 
 
 def test_the_readme(reader, monkeypatch, capsys):
-    assert run_page("README.md", monkeypatch) == 8
+    assert run_page("README.md", monkeypatch) == 9
 
 
 def test_the_page_on_extending(reader, monkeypatch, capsys):
@@ -33,6 +33,10 @@ def test_the_page_on_extending(reader, monkeypatch, capsys):
 
 def test_the_page_on_using(reader, monkeypatch, capsys):
     assert run_page("docs/using.md", monkeypatch) == 1
+
+
+def test_the_page_on_suites(reader, monkeypatch, capsys):
+    assert run_page("docs/suites.md", monkeypatch) == 3
 
 
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
