@@ -29,6 +29,23 @@ def test_equalised_layers_scale_standard_normal_weights_as_they_are_used():
     assert EqualisedConv2d(3, 2, 1, bias=False).bias is None
 
 
+def test_a_factor_is_of_all_and_a_rate_of_the_learning_alone():
+    torch.manual_seed(0)
+    linear = EqualisedLinear(400, 300, gain=2.0, factor=1.5, begin=0.7, rate=0.01)
+    assert linear.weight.std().item() == pytest.approx(100, rel=0.02)
+    assert torch.allclose(linear(torch.zeros(1, 400)), torch.tensor(1.5 * 0.7))
+    made = linear(torch.randn(1000, 400)) - 1.5 * 0.7
+    assert made.std().item() == pytest.approx(2 * 1.5, rel=0.02)
+    x = torch.randn(5, 400)
+    expected = 1.5 * (0.01 * 2 / 20 * x @ linear.weight.T + 0.01 * linear.bias)
+    assert torch.allclose(linear(x), expected, atol=1e-4)
+    conv, image = EqualisedConv2d(3, 4, 3, 1, factor=1.5, stride=2).double(), torch.randn(2, 3, 5, 6).double()
+    assert conv.bias is not None
+    conv.bias.data.normal_()
+    plain = nn.functional.conv2d(image, conv.weight / math.sqrt(27), conv.bias, stride=2, padding=1)
+    assert torch.allclose(conv(image), 1.5 * plain)
+
+
 def test_adam_moves_equalised_layers_at_one_relative_speed():
     # A step of Adam is of the size of its rate in each number: that of the weights, which is 1 in every layer.
     torch.manual_seed(0)

@@ -19,7 +19,7 @@ from gansmith.games.synthesis import Lazy, Synthesis
 from gansmith.losses.adversarial import nonsaturating
 from gansmith.losses.penalties import r1
 from gansmith.networks.layers import couples, run, still
-from gansmith.networks.stylegan2 import Discriminator, Down, Generator, MinibatchDeviation
+from gansmith.networks.stylegan2 import Discriminator, Down, Generator
 
 from .test_modulation import by_definition, filtered, seeded, stirred
 
@@ -194,18 +194,6 @@ def test_the_discriminator_is_its_formula(form: str):
     torch.testing.assert_close(discriminator.features(seeded(4, 2, 8, 8)), features, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize(("rows", "size"), [(8, 4), (4, 4), (3, 3), (6, 3), (5, 1)])
-def test_a_groups_deviation_is_one_more_channel(rows: int, size: int):
-    layer, x = MinibatchDeviation(4), seeded(rows, 3, 2, 5)
-    out = layer(x)
-    assert torch.equal(out[:, :3], x)
-    for b in range(rows):
-        at = b // size * size
-        wanted = (x[at : at + size].var(0, correction=0) + 1e-8).sqrt().mean()
-        assert torch.allclose(out[b, 3], wanted)
-    assert couples(layer)
-
-
 def test_a_rank_whose_share_is_whole_groups_finds_what_one_rank_finds():
     discriminator = stirred(Discriminator((1, 8, 8), **SMALL))
     x = seeded(8, 1, 8, 8)
@@ -340,12 +328,6 @@ def test_a_shrinking_block_differentiates_twice(residual: bool):
     # An activation's bend between two nearby points would spoil a difference; none lies so near here.
     assert gradcheck(play, (x, *values), fast_mode=True)
     assert gradgradcheck(play, (x, *values), fast_mode=True)
-
-
-def test_the_deviation_of_a_group_differentiates_twice():
-    x = seeded(4, 2, 2, 2).requires_grad_()
-    assert gradcheck(MinibatchDeviation(2), (x,))
-    assert gradgradcheck(MinibatchDeviation(2), (x,))
 
 
 def r1_step(form: str, classes: int) -> tuple[Synthesis, Turn]:

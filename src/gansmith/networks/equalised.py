@@ -23,18 +23,24 @@ class EqualisedLinear(nn.Linear):
 
     Args:
         inputs, outputs: dimensions.
-        bias: add one, which begins at zero.
+        bias: add one.
         gain: √2 before a (leaky) ReLU, 1 at the end.
+        factor: of the result, bias and all: StyleGAN's √2 of an activation, which may as well come before it.
+        begin: what the bias adds at first.
+        rate: factor of the learning rate: weights and bias begin so much larger, and are scaled down as they are used.
     """
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True, gain: float = 1.0) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, bias: bool = True, gain: float = 1.0, *,
+        factor: float = 1.0, begin: float = 0.0, rate: float = 1.0,
+    ) -> None:  # fmt: skip
         super().__init__(inputs, outputs, bias)
-        self.scale = gain / math.sqrt(inputs)
-        _begin(self)
+        self.scale, self.lift = gain * factor * rate / math.sqrt(inputs), factor * rate
+        _begin(self, 1 / rate, begin / rate)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """[…, inputs] → […, outputs]."""
-        return F.linear(input, self.weight * self.scale, self.bias)
+        return F.linear(input, self.weight * self.scale, _lifted(self.bias, self.lift))
 
 
 class EqualisedConv2d(Conv2d):
@@ -46,25 +52,33 @@ class EqualisedConv2d(Conv2d):
         padding: zeros beyond each edge.
         bias: add one, which begins at zero.
         gain: √2 before a (leaky) ReLU, 1 at the end.
+        factor: of the result, bias and all.
+        stride: of the places where it is taken.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, padding: int = 0, bias: bool = True, gain: float = 1.0
-    ) -> None:
-        super().__init__(inputs, outputs, kernel, padding=padding, bias=bias)
-        self.scale = gain / math.sqrt(self.weight[0].numel())
+        self, inputs: int, outputs: int, kernel: int, padding: int = 0, bias: bool = True, gain: float = 1.0, *,
+        factor: float = 1.0, stride: int = 1,
+    ) -> None:  # fmt: skip
+        super().__init__(inputs, outputs, kernel, stride, padding, bias=bias)
+        self.scale, self.lift = gain * factor / math.sqrt(self.weight[0].numel()), factor
         _begin(self)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """[B, C, H, W] → [B, O, …]."""
         assert not isinstance(self.padding, str)
-        return conv2d(input, self.weight * self.scale, self.bias, self.stride[0], self.padding[0], self.groups)
+        bias = _lifted(self.bias, self.lift)
+        return conv2d(input, self.weight * self.scale, bias, self.stride[0], self.padding[0], self.groups)
 
 
-def _begin(layer: nn.Linear | nn.Conv2d) -> None:
-    nn.init.normal_(layer.weight)
+def _begin(layer: nn.Linear | nn.Conv2d, deviation: float = 1.0, bias: float = 0.0) -> None:
+    nn.init.normal_(layer.weight, 0.0, deviation)
     if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+        nn.init.constant_(layer.bias, bias)
+
+
+def _lifted(bias: torch.Tensor | None, lift: float) -> torch.Tensor | None:
+    return bias if bias is None or lift == 1 else bias * lift
 
 
 def pixel_norm(x: torch.Tensor) -> torch.Tensor:

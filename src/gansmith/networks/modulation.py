@@ -1,4 +1,4 @@
-"""The layers of StyleGAN2: weights scaled as they are used, styles that modulate a convolution, noise at each layer.
+"""The layers of StyleGAN2: styles that modulate a convolution, noise at each layer, and the mapping of noise to them.
 
 Karras et al., 2020, Analyzing and Improving the Image Quality of StyleGAN (arXiv:1912.04958).
 """
@@ -13,74 +13,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansmith import draws
-from gansmith.networks.convolution import Conv2d, blur, conv2d, conv_transpose2d
+from gansmith.networks.convolution import blur, conv2d, conv_transpose2d
+from gansmith.networks.equalised import EqualisedLinear, pixel_norm
 from gansmith.networks.layers import SLOPE, one_hot
 
-EPS = 1e-8
-"""Added to sums of squares."""
-
 ROOT = math.sqrt(2)
-"""Gain after an activation: what halving the variance is made good by."""
-
-
-class EqualLinear(nn.Linear):
-    """A linear layer whose weights begin standard normal, and are scaled as they are used: g (ρ/√n W x + ρ b).
-
-    So Adam's steps are of one size relative to the weights, whatever the layer's fan-in n (Karras et al., 2018,
-    Section 4.1, arXiv:1710.10196).
-
-    Args:
-        inputs, outputs: dimensions.
-        bias: what it adds at first; None adds nothing, ever.
-        rate: ρ, a factor of the learning rate: the weights begin so much larger.
-        gain: g; ROOT where an activation follows, which may be scaled before as well as after.
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, bias: float | None = 0.0, rate: float = 1.0, gain: float = 1.0
-    ) -> None:
-        super().__init__(inputs, outputs, bias=bias is not None)
-        self.rate, self.gain = rate, gain
-        nn.init.normal_(self.weight, 0.0, 1 / rate)
-        if bias is not None:
-            nn.init.constant_(self.bias, bias / rate)
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """[B, inputs] → [B, outputs]."""
-        scale = self.gain * self.rate / math.sqrt(self.in_features)
-        if self.bias is None:
-            return F.linear(input, self.weight) * scale
-        return torch.addmm(self.bias, input, self.weight.t(), beta=self.gain * self.rate, alpha=scale)
-
-
-class EqualConv2d(Conv2d):
-    """A convolution whose weights begin standard normal, and are scaled as they are used: g (W/√n ∗ x + b).
-
-    Karras et al., 2018, Section 4.1 (arXiv:1710.10196).
-
-    Args:
-        inputs, outputs: channels.
-        kernel: its side in pixels.
-        bias: add one, 0 at first.
-        gain: g.
-        down: halve the image: blurred by the filter [1, 3, 3, 1]/8, and convolved at each second place.
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, bias: bool = True, gain: float = 1.0, down: bool = False
-    ) -> None:
-        super().__init__(inputs, outputs, kernel, 2 if down else 1, 0 if down else kernel // 2, bias=bias)
-        self.gain, self.down = gain, down
-        nn.init.normal_(self.weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """[B, C, H, W] → [B, O, H, W], or [B, O, H/2, W/2]."""
-        assert not isinstance(self.padding, str)
-        weight = self.weight * (self.gain / math.sqrt(self.weight[0].numel()))
-        bias = self.bias if self.bias is None or self.gain == 1 else self.bias * self.gain
-        return conv2d(blur(input, 2) if self.down else input, weight, bias, self.stride[0], self.padding[0])
+"""Gain of an activation, for the variance that it halves."""
 
 
 class ModulatedConv2d(nn.Module):
@@ -110,7 +48,7 @@ class ModulatedConv2d(nn.Module):
             return before * gain, None
         wide = torch.float64 if before.dtype == torch.float64 else torch.float32
         energy = self.weight.to(wide).square().sum((2, 3))
-        after = (before.to(wide).square() @ energy.t() + EPS).rsqrt()
+        after = (before.to(wide).square() @ energy.t() + 1e-8).rsqrt()
         return before, (after * gain).to(style.dtype)
 
     def forward(
@@ -196,7 +134,7 @@ class StyledConv2d(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.gain = gain
-        self.style = EqualLinear(width_w, inputs, bias=1.0)
+        self.style = EqualisedLinear(width_w, inputs, begin=1.0)
         self.convolution = ModulatedConv2d(inputs, outputs, 3, up=up)
         self.noise = LayerNoise(place, *size)
 
@@ -216,18 +154,12 @@ class ToImage(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, width_w: int) -> None:
         super().__init__()
-        self.style = EqualLinear(width_w, inputs, bias=1.0)
+        self.style = EqualisedLinear(width_w, inputs, begin=1.0)
         self.convolution = ModulatedConv2d(inputs, outputs, 1, demodulate=False)
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         """[B, C, H, W], [B, width_w] → [B, O, H, W]."""
         return self.convolution(x, self.style(w))
-
-
-def normalised(x: torch.Tensor) -> torch.Tensor:
-    """Each row over the root of its mean square, [B, n] → the same."""
-    wide = x if x.dtype == torch.float64 else x.float()
-    return wide * (wide.square().mean(1, keepdim=True) + EPS).rsqrt()
 
 
 class Mapping(nn.Module):
@@ -251,20 +183,20 @@ class Mapping(nn.Module):
         if layers < 1:
             raise ValueError(f"mapping_layers must be 1 or more, not {layers}")
         self.noise, self.classes = noise, classes
-        self.embedding = EqualLinear(classes, width, bias=None) if classes else None
+        self.embedding = EqualisedLinear(classes, width, bias=False) if classes else None
         widths = [noise + (width if classes else 0), *[width] * layers]
-        self.layers = nn.ModuleList([EqualLinear(n, m, rate=self.RATE, gain=ROOT) for n, m in pairwise(widths)])
+        self.layers = nn.ModuleList(EqualisedLinear(n, m, factor=ROOT, rate=self.RATE) for n, m in pairwise(widths))
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, noise], int64 [B] → [B, width]; no labels are the mean over classes, and no noise is any [B, …]."""
-        parts = [normalised(noise)] if self.noise else []
+        parts = [pixel_norm(noise)] if self.noise else []
         if self.embedding is not None:
             like = self.embedding.weight
             if labels is None:
                 of = like.new_full((len(noise), self.classes), 1 / self.classes)
             else:
                 of = one_hot(labels, self.classes, like)
-            parts.append(normalised(self.embedding(of)))
+            parts.append(pixel_norm(self.embedding(of)))
         x = torch.cat(parts, 1).to(next(self.parameters()).dtype)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), SLOPE)
