@@ -78,6 +78,29 @@ def test_every_classic_plays(name: str):
     player.close()
 
 
+@pytest.mark.parametrize("name", ["stylegan2", "stylegan2-ada"])
+def test_a_narrow_stylegan2_plays(name: str):
+    narrow = {"base": 64, "most": 8, "mapping_layers": 1}
+    made = load(name, {"batch": 8, "images": 800, "precision": "fp32", "noise": 4,
+                       "generator": {**narrow, "width_w": 6}, "discriminator": narrow})  # fmt: skip
+    images = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (24, 3, 8, 8)).astype(np.uint8)
+    dataset = Dataset("tiny", "image", (3, 8, 8), 24, array=images, labels=np.arange(24) % 3)
+    game = build(made, Facts((3, 8, 8), 3))
+    first = [parameter.detach().clone() for parameter in game.parameters()]
+    numerics = Numerics("cpu", "fp32", "highest", 1, False, torch.__version__, 1, "test")
+    player = Player(game, dataset, made, torch.device("cpu"), numerics)
+    player.round()
+    player.round()
+    assert player.healthy()
+    terms = player.terms()
+    assert {"discriminator/r1", "generator/path_length"} <= terms.keys()
+    assert all(math.isfinite(value) for value in terms.values())
+    assert all(not torch.equal(a, b) for a, b in zip(first, game.parameters(), strict=True))
+    samples = [player.sampler().sample(6, truncation=psi) for psi in (1.0, 0.5)]
+    assert not np.array_equal(*samples)
+    player.close()
+
+
 def test_weights_are_seeded_and_the_callers_generator_is_left_alone():
     torch.manual_seed(5)
     before = torch.random.get_rng_state()

@@ -6,70 +6,50 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from gansmith.networks import equalised
-from gansmith.networks.equalised import BatchDeviation, EqualConv2d, EqualLinear, pixel_norm
+from gansmith.networks.equalised import BatchDeviation, EqualisedConv2d, EqualisedLinear, pixel_norm
 from gansmith.networks.layers import couples
 
-TAPS = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])).double() / 64
 
-
-def seeded(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-
-
-def stirred(network: nn.Module) -> nn.Module:
-    """In float64, with no parameter at a special value such as 0 or 1."""
+def test_equalised_layers_scale_standard_normal_weights_as_they_are_used():
     torch.manual_seed(0)
-    network = network.double()
-    with torch.no_grad():
-        for p in network.parameters():
-            p.add_(0.3 * torch.randn_like(p))
-    return network
+    linear, conv = EqualisedLinear(50, 200, gain=math.sqrt(2)).double(), EqualisedConv2d(7, 90, 3, 1).double()
+    for layer, inputs in ((linear, 50), (conv, 63)):
+        assert layer.weight.std().item() == pytest.approx(1, rel=0.03)
+        assert layer.bias is not None
+        assert not layer.bias.any()
+        layer.bias.data.normal_()
+        assert layer.scale == pytest.approx((math.sqrt(2) if layer is linear else 1) / math.sqrt(inputs))
+    x, image = torch.randn(5, 50, dtype=torch.float64), torch.randn(2, 7, 5, 6, dtype=torch.float64)
+    assert torch.allclose(linear(x), x @ linear.weight.T * math.sqrt(2 / 50) + linear.bias)
+    assert torch.allclose(conv(image), nn.functional.conv2d(image, conv.weight / math.sqrt(63), conv.bias, padding=1))
+    assert EqualisedLinear(3, 2, bias=False).bias is None
+    assert EqualisedConv2d(3, 2, 1, bias=False).bias is None
 
 
-def filtered(x: torch.Tensor, padding: int) -> torch.Tensor:
-    """Each channel by the filter, [B, C, H, W]."""
-    return torch.cat([F.conv2d(x[:, c : c + 1], TAPS[None, None], padding=padding) for c in range(x.shape[1])], 1)
-
-
-def test_a_linear_layer_scales_its_weights_as_they_are_used():
-    layer = stirred(EqualLinear(6, 4, bias=1.0, rate=0.01, gain=1.5))
-    x = seeded(3, 6)
-    expected = 1.5 * (0.01 / math.sqrt(6) * x @ layer.weight.T + 0.01 * layer.bias)
-    assert torch.allclose(layer(x), expected)
-    bare = stirred(EqualLinear(6, 4, bias=None, gain=0.5))
-    assert torch.allclose(bare(x), 0.5 / math.sqrt(6) * x @ bare.weight.T)
-
-
-def test_weights_begin_standard_normal_over_the_rate():
+def test_a_factor_is_of_all_and_a_rate_of_the_learning_alone():
     torch.manual_seed(0)
-    layer = EqualLinear(400, 300, bias=1.0, rate=0.01)
-    assert layer.weight.std().item() == pytest.approx(100, rel=0.02)
-    assert torch.allclose(layer(torch.zeros(1, 400)), torch.ones(1))
-    assert layer(torch.randn(2000, 400)).std().item() == pytest.approx(1, rel=0.02)
-    convolution = EqualConv2d(32, 300, 3)
-    assert convolution.weight.std().item() == pytest.approx(1, rel=0.02)
-    assert convolution.bias is not None
-    assert not convolution.bias.any()
-
-
-@pytest.mark.parametrize(("kernel", "bias", "down"), [(1, False, False), (3, True, False), (3, True, True)])
-def test_a_convolution_likewise(kernel: int, bias: bool, down: bool):
-    layer = stirred(EqualConv2d(3, 5, kernel, bias=bias, gain=1.5, down=down))
-    x = seeded(2, 3, 6, 8)
-    weight = layer.weight / math.sqrt(3 * kernel**2)
-    plain = F.conv2d(filtered(x, 2) if down else x, weight, layer.bias, 2 if down else 1, 0 if down else kernel // 2)
-    assert plain.shape[2:] == ((3, 4) if down else (6, 8))
-    assert torch.allclose(layer(x), 1.5 * plain)
+    linear = EqualisedLinear(400, 300, gain=2.0, factor=1.5, begin=0.7, rate=0.01)
+    assert linear.weight.std().item() == pytest.approx(100, rel=0.02)
+    assert torch.allclose(linear(torch.zeros(1, 400)), torch.tensor(1.5 * 0.7))
+    made = linear(torch.randn(1000, 400)) - 1.5 * 0.7
+    assert made.std().item() == pytest.approx(2 * 1.5, rel=0.02)
+    x = torch.randn(5, 400)
+    expected = 1.5 * (0.01 * 2 / 20 * x @ linear.weight.T + 0.01 * linear.bias)
+    assert torch.allclose(linear(x), expected, atol=1e-4)
+    conv, image = EqualisedConv2d(3, 4, 3, 1, factor=1.5, stride=2).double(), torch.randn(2, 3, 5, 6).double()
+    assert conv.bias is not None
+    conv.bias.data.normal_()
+    plain = nn.functional.conv2d(image, conv.weight / math.sqrt(27), conv.bias, stride=2, padding=1)
+    assert torch.allclose(conv(image), 1.5 * plain)
 
 
 def test_adam_moves_equalised_layers_at_one_relative_speed():
     # A step of Adam is of the size of its rate in each number: that of the weights, which is 1 in every layer.
     torch.manual_seed(0)
-    narrow, wide = EqualLinear(8, 100), EqualLinear(512, 100)
+    narrow, wide = EqualisedLinear(8, 100), EqualisedLinear(512, 100)
     for layer in (narrow, wide):
         before = layer.weight.detach().clone()
         optimizer = torch.optim.Adam(layer.parameters(), 0.01)
@@ -91,7 +71,7 @@ def test_pixel_norm_is_the_papers():
     assert torch.equal(pixel_norm(torch.zeros(2, 3)), torch.zeros(2, 3))
 
 
-@pytest.mark.parametrize(("group", "sizes"), [(None, [6]), (2, [2, 2, 2]), (4, [3, 3]), (6, [6])])
+@pytest.mark.parametrize(("group", "sizes"), [(None, [6]), (2, [2, 2, 2]), (4, [2, 2, 2]), (6, [6])])
 def test_the_deviation_of_a_batch_is_one_number_at_all_places(group: int | None, sizes: list[int]):
     torch.manual_seed(0)
     x = torch.randn(6, 3, 2, 4, dtype=torch.float64, requires_grad=True)

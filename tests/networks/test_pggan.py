@@ -94,9 +94,9 @@ def norm(a: torch.Tensor) -> torch.Tensor:
 
 
 def layer(module: nn.Module, x: torch.Tensor, gain: float = math.sqrt(2)) -> torch.Tensor:
-    """A convolution by torch's own, its weight scaled by He's constant, its bias by the gain alone."""
+    """A convolution by torch's own, its weight scaled by He's constant."""
     weight = module.weight * gain / math.sqrt(module.weight[0].numel())  # type: ignore[operator, index]
-    return F.conv2d(x, weight, module.bias * gain, padding=weight.shape[-1] // 2)  # type: ignore[arg-type]
+    return F.conv2d(x, weight, module.bias, padding=weight.shape[-1] // 2)  # type: ignore[arg-type]
 
 
 def act(x: torch.Tensor) -> torch.Tensor:
@@ -148,7 +148,7 @@ def test_the_discriminator_written_out(level: int, alpha: float | None):
     spread = (x.var(0, unbiased=False) + 1e-8).sqrt().mean()
     x = act(layer(discriminator.end, torch.cat([x, spread.expand(3, 1, 4, 4)], 1)))
     weight = discriminator.dense.weight.view(4, 4, 4, 4) * math.sqrt(2 / 64)  # outputs, height, width, channels
-    x = act(torch.einsum("bchw,ohwc->bo", x, weight) + math.sqrt(2) * discriminator.dense.bias)
+    x = act(torch.einsum("bchw,ohwc->bo", x, weight) + discriminator.dense.bias)
     expected = x @ discriminator.last.weight[0] / 2 + discriminator.last.bias
     assert torch.allclose(discriminator(image), expected)
     assert discriminator.feature_width == 4

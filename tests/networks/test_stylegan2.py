@@ -18,7 +18,6 @@ from gansmith.games.game import Turn
 from gansmith.games.synthesis import Lazy, Synthesis
 from gansmith.losses.adversarial import nonsaturating
 from gansmith.losses.penalties import r1
-from gansmith.networks.equalised import BatchDeviation
 from gansmith.networks.layers import couples, run, still
 from gansmith.networks.stylegan2 import Discriminator, Down, Generator
 
@@ -329,12 +328,6 @@ def test_a_shrinking_block_differentiates_twice(residual: bool):
     # An activation's bend between two nearby points would spoil a difference; none lies so near here.
     assert gradcheck(play, (x, *values), fast_mode=True)
     assert gradgradcheck(play, (x, *values), fast_mode=True)
-
-
-def test_the_deviation_of_a_group_differentiates_twice():
-    x = seeded(4, 2, 2, 2).requires_grad_()
-    assert gradcheck(BatchDeviation(2), (x,))
-    assert gradgradcheck(BatchDeviation(2), (x,))
 
 
 def r1_step(form: str, classes: int) -> tuple[Synthesis, Turn]:

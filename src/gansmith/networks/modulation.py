@@ -1,4 +1,4 @@
-"""The layers of StyleGAN2: styles that modulate a convolution, noise at each layer.
+"""The layers of StyleGAN2: styles that modulate a convolution, noise at each layer, and the mapping of noise to them.
 
 Karras et al., 2020, Analyzing and Improving the Image Quality of StyleGAN (arXiv:1912.04958).
 """
@@ -14,11 +14,11 @@ from torch import nn
 
 from gansmith import draws
 from gansmith.networks.convolution import blur, conv2d, conv_transpose2d
-from gansmith.networks.equalised import EPS, EqualLinear, pixel_norm
+from gansmith.networks.equalised import EqualisedLinear, pixel_norm
 from gansmith.networks.layers import SLOPE, one_hot
 
 ROOT = math.sqrt(2)
-"""Gain after an activation: what halving the variance is made good by."""
+"""Gain of an activation, for the variance that it halves."""
 
 
 class ModulatedConv2d(nn.Module):
@@ -48,7 +48,7 @@ class ModulatedConv2d(nn.Module):
             return before * gain, None
         wide = torch.float64 if before.dtype == torch.float64 else torch.float32
         energy = self.weight.to(wide).square().sum((2, 3))
-        after = (before.to(wide).square() @ energy.t() + EPS).rsqrt()
+        after = (before.to(wide).square() @ energy.t() + 1e-8).rsqrt()
         return before, (after * gain).to(style.dtype)
 
     def forward(
@@ -134,7 +134,7 @@ class StyledConv2d(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.gain = gain
-        self.style = EqualLinear(width_w, inputs, bias=1.0)
+        self.style = EqualisedLinear(width_w, inputs, begin=1.0)
         self.convolution = ModulatedConv2d(inputs, outputs, 3, up=up)
         self.noise = LayerNoise(place, *size)
 
@@ -154,7 +154,7 @@ class ToImage(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, width_w: int) -> None:
         super().__init__()
-        self.style = EqualLinear(width_w, inputs, bias=1.0)
+        self.style = EqualisedLinear(width_w, inputs, begin=1.0)
         self.convolution = ModulatedConv2d(inputs, outputs, 1, demodulate=False)
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
@@ -183,9 +183,9 @@ class Mapping(nn.Module):
         if layers < 1:
             raise ValueError(f"mapping_layers must be 1 or more, not {layers}")
         self.noise, self.classes = noise, classes
-        self.embedding = EqualLinear(classes, width, bias=None) if classes else None
+        self.embedding = EqualisedLinear(classes, width, bias=False) if classes else None
         widths = [noise + (width if classes else 0), *[width] * layers]
-        self.layers = nn.ModuleList([EqualLinear(n, m, rate=self.RATE, gain=ROOT) for n, m in pairwise(widths)])
+        self.layers = nn.ModuleList(EqualisedLinear(n, m, factor=ROOT, rate=self.RATE) for n, m in pairwise(widths))
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, noise], int64 [B] → [B, width]; no labels are the mean over classes, and no noise is any [B, …]."""

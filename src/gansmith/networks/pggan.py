@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gansmith.networks.equalised import BatchDeviation, EqualConv2d, EqualLinear, pixel_norm
+from gansmith.networks.equalised import BatchDeviation, EqualisedConv2d, EqualisedLinear, pixel_norm
 from gansmith.networks.layers import SLOPE, Critic, one_hot, pad_to, stages
 
 ROOT = math.sqrt(2)
@@ -97,17 +97,17 @@ class Generator(Grown):
     ) -> None:
         super().__init__(shape, width)
         self.classes, widths, area = classes, self.widths, math.prod(self.base)
-        self.embedding = EqualLinear(classes, embedding, bias=None, gain=math.sqrt(classes)) if classes else None
+        self.embedding = EqualisedLinear(classes, embedding, bias=False, gain=math.sqrt(classes)) if classes else None
         # The paper's 4x4 convolution of one pixel: He's constant counts all its places.
         inputs = noise + (embedding if classes else 0)
-        self.first = EqualLinear(inputs, widths[0] * area, bias=None, gain=ROOT / math.sqrt(area))
+        self.first = EqualisedLinear(inputs, widths[0] * area, bias=False, gain=ROOT / math.sqrt(area))
         self.bias = nn.Parameter(torch.zeros(widths[0]))
-        self.start = EqualConv2d(widths[0], widths[0], 3, gain=ROOT)
+        self.start = EqualisedConv2d(widths[0], widths[0], 3, 1, gain=ROOT)
         self.blocks = nn.ModuleList(
-            nn.ModuleList([EqualConv2d(n, m, 3, gain=ROOT), EqualConv2d(m, m, 3, gain=ROOT)])
+            nn.ModuleList([EqualisedConv2d(n, m, 3, 1, gain=ROOT), EqualisedConv2d(m, m, 3, 1, gain=ROOT)])
             for n, m in pairwise(widths)
         )
-        self.write = nn.ModuleList(EqualConv2d(n, shape[0], 1) for n in widths)
+        self.write = nn.ModuleList(EqualisedConv2d(n, shape[0], 1) for n in widths)
 
     def forward(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, noise], int64 [B] → [B, C, H, W], at the size of the level in use."""
@@ -147,19 +147,19 @@ class Discriminator(Grown, Critic):
     def __init__(self, shape: Sequence[int], classes: int = 0, width: int = 512) -> None:
         super().__init__(shape, width)
         self.classes, widths, area = classes, self.widths, math.prod(self.base)
-        self.read = nn.ModuleList(EqualConv2d(shape[0], n, 1, gain=ROOT) for n in widths)
+        self.read = nn.ModuleList(EqualisedConv2d(shape[0], n, 1, gain=ROOT) for n in widths)
         self.blocks = nn.ModuleList(
-            nn.ModuleList([EqualConv2d(m, m, 3, gain=ROOT), EqualConv2d(m, n, 3, gain=ROOT)])
+            nn.ModuleList([EqualisedConv2d(m, m, 3, 1, gain=ROOT), EqualisedConv2d(m, n, 3, 1, gain=ROOT)])
             for n, m in pairwise(widths)
         )
         self.deviation = BatchDeviation()
-        self.end = EqualConv2d(widths[0] + 1, widths[0], 3, gain=ROOT)
-        self.dense = EqualLinear(widths[0] * area, widths[0], gain=ROOT)
+        self.end = EqualisedConv2d(widths[0] + 1, widths[0], 3, 1, gain=ROOT)
+        self.dense = EqualisedLinear(widths[0] * area, widths[0], gain=ROOT)
         self.feature_width = widths[0]
-        self.last = EqualLinear(widths[0], 1)
+        self.last = EqualisedLinear(widths[0], 1)
         # Features times a class come to a number of size one at first.
         gain = math.sqrt(classes / widths[0])
-        self.embedding = EqualLinear(classes, widths[0], bias=None, gain=gain) if classes else None
+        self.embedding = EqualisedLinear(classes, widths[0], bias=False, gain=gain) if classes else None
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, C, H, W], at the size of the level in use → [B, F]."""

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansmith import collectives
-from gansmith.networks.convolution import downsample, upsample
-from gansmith.networks.equalised import BatchDeviation, EqualConv2d, EqualLinear
+from gansmith.networks.convolution import blur, downsample, upsample
+from gansmith.networks.equalised import BatchDeviation, EqualisedConv2d, EqualisedLinear
 from gansmith.networks.layers import SLOPE, Critic, is_still, one_hot, pad_to, squashed, stages
 from gansmith.networks.modulation import ROOT, Mapping, StyledConv2d, ToImage, drawn
 
@@ -54,7 +54,7 @@ class Up(nn.Module):
         super().__init__()
         self.first = StyledConv2d(inputs, outputs, width_w, place, size, up=True)
         self.second = StyledConv2d(outputs, outputs, width_w, place + 1, size, gain=ROOT * HALF if residual else ROOT)
-        self.shortcut = EqualConv2d(inputs, outputs, 1, bias=False, gain=HALF) if residual else None
+        self.shortcut = EqualisedConv2d(inputs, outputs, 1, bias=False, gain=HALF) if residual else None
 
     def forward(self, x: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """[B, C, H, W], and w of each layer [B, width_w] → [B, O, 2H, 2W]."""
@@ -193,14 +193,14 @@ class Down(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
         super().__init__()
-        self.first = EqualConv2d(inputs, inputs, 3, gain=ROOT)
-        self.second = EqualConv2d(inputs, outputs, 3, gain=ROOT * HALF if residual else ROOT, down=True)
-        self.shortcut = EqualConv2d(inputs, outputs, 1, bias=False, gain=HALF) if residual else None
+        self.first = EqualisedConv2d(inputs, inputs, 3, 1, factor=ROOT)
+        self.second = EqualisedConv2d(inputs, outputs, 3, factor=ROOT * HALF if residual else ROOT, stride=2)
+        self.shortcut = EqualisedConv2d(inputs, outputs, 1, bias=False, gain=HALF) if residual else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, C, H, W] → [B, O, H/2, W/2]."""
         inner = F.leaky_relu(self.first(x), SLOPE, inplace=True)
-        inner = F.leaky_relu(self.second(inner), SLOPE, inplace=True)
+        inner = F.leaky_relu(self.second(blur(inner, 2)), SLOPE, inplace=True)
         return inner if self.shortcut is None else inner + self.shortcut(downsample(x))
 
 
@@ -215,8 +215,8 @@ class Discriminator(Critic):
         form: `residual` (the paper's choice) or `skip` (the image joins at each resolution).
         base: channels of a stage are so many over its nominal side 4, 8, 16, …, as the generator's.
         most: the most that a stage has.
-        group: examples that the standard deviation of the last stage is taken over; 0 does without, so that each
-            example is judged by itself.
+        group: neighbours in the batch that the last stage's standard deviation is taken over, of one rank as published;
+            0 does without, so that each example is judged by itself.
         mapping_layers: of a class's mapping.
     """
 
@@ -238,15 +238,15 @@ class Discriminator(Critic):
         self.padded = height << number, width << number
         self.skips = form == "skip"
         stems = widths[::-1] if self.skips else widths[-1:]
-        self.stems = nn.ModuleList([EqualConv2d(shape[0], channels, 1, gain=ROOT) for channels in stems])
+        self.stems = nn.ModuleList([EqualisedConv2d(shape[0], channels, 1, factor=ROOT) for channels in stems])
         self.blocks = nn.ModuleList(
             [Down(widths[i], widths[i - 1], residual=not self.skips) for i in range(number, 0, -1)]
         )
         self.deviation = BatchDeviation(group) if group else None
-        self.convolution = EqualConv2d(last + (1 if group else 0), last, 3, gain=ROOT)
-        self.dense = EqualLinear(last * height * width, last, gain=ROOT)
+        self.convolution = EqualisedConv2d(last + (1 if group else 0), last, 3, 1, factor=ROOT)
+        self.dense = EqualisedLinear(last * height * width, last, factor=ROOT)
         self.feature_width = last
-        self.last = EqualLinear(last, last if classes else 1)
+        self.last = EqualisedLinear(last, last if classes else 1)
         self.mapping = Mapping(0, classes, last, mapping_layers) if classes else None
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
