@@ -173,13 +173,16 @@ def leaky(x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("size", [None, (6, 10)])
 def test_a_growing_grid_is_its_formula(size: tuple[int, int] | None):
     block = plain(stirred(Grow(3, 2, size)))
+    for module in block.modules():
+        if isinstance(module, Noise):
+            module.eval()
     x = seeded(2, 3, 3, 5)
     layers = list(block.layers)  # type: ignore[arg-type]
     out = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
     for i in (1, 5) if size else (1,):
         out = F.conv2d(out, layers[i].weight, padding=1)
         if size:
-            out = out + layers[i + 1].weight * layers[i + 1].fixed
+            out = out + layers[i + 1].numbers.strength * layers[i + 1].numbers.constant
         out = gated(normal(out, layers[i + 2 if size else i + 1]))
     assert len(layers) == (9 if size else 4)
     assert torch.allclose(block(x), out)
@@ -252,17 +255,16 @@ def test_parts_differentiate_twice(part: object):
 
 def test_noise_is_a_draw_in_training_and_fixed_otherwise():
     torch.manual_seed(0)
-    layer, x = Noise(3, 5), torch.randn(4, 2, 3, 5)
+    layer, x = Noise(5, 3, 5), torch.randn(4, 2, 3, 5)
     assert torch.equal(layer(x), x)  # its weight is 0 at first
-    nn.init.constant_(layer.weight, 0.5)
-    assert torch.allclose(layer(x) - x, 0.5 * layer.fixed.expand(4, 2, 3, 5), atol=1e-6)
-    with use(Draws(3, 8, 4)) as drawn:
-        added = (layer(x) - x) / 0.5
-    expected = Draws(3, 8, 4).normal("#1", 1, 3, 5)
-    assert drawn.unnamed() == "#2"
-    assert torch.allclose(added, expected.expand(4, 2, 3, 5), atol=1e-5)
+    nn.init.constant_(layer.numbers.strength, 0.5)
     with use(Draws(3, 8, 4)):
-        assert torch.equal(layer.eval()(x), x + 0.5 * layer.fixed)
+        added = (layer(x) - x) / 0.5
+    assert torch.allclose(added, Draws(3, 8, 4).normal("layer 5", 1, 3, 5).expand(4, 2, 3, 5), atol=1e-5)
+    with use(Draws(3, 8, 4)):
+        assert torch.equal(layer.eval()(x), x + 0.5 * layer.numbers.constant)
+    places = [m.numbers.place for m in Generator((1, 64, 64), 4, width=2).modules() if isinstance(m, Noise)]
+    assert places == [2, 3, 6, 7]
 
 
 # --- the discriminator -----------------------------------------------------------------------------

@@ -148,10 +148,10 @@ def _checked(shape: Sequence[int]) -> Sequence[int]:
 def initialise(network: nn.Module) -> None:
     """Orthogonal weights, each layer's [O, …] as a matrix of O rows (Saxe et al., 2014), and biases of zero."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
             nn.init.orthogonal_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
     settle(network)
 
 
@@ -192,8 +192,8 @@ class Generator(nn.Module):
         if noise <= number and not self.deep:
             raise ValueError(f"the noise is split into {number + 1} parts, for which {noise} dimensions are too few")
         widths = _widths(shape, number, width)
-        # Not spectral, as in the authors' code.
-        self.embedding = nn.Linear(classes, embedding, bias=False) if classes else None
+        # Neither spectral nor regularized to be orthogonal, as in the authors' code.
+        self.embedding = nn.Embedding(classes, embedding) if classes else None
         self.parts = [noise // (number + 1) + (i < noise % (number + 1)) for i in range(number + 1)]
         beside = embedding if classes else 0
         self.first = linear(noise + beside if self.deep else self.parts[0], widths[0] * math.prod(self.base), spectral)
@@ -213,11 +213,8 @@ class Generator(nn.Module):
         parts = [noise] * len(self.parts) if self.deep else list(noise.split(self.parts, 1))
         if self.embedding is None:
             return parts
-        if labels is None:
-            hot = noise.new_full((len(noise), self.classes), 1 / self.classes)
-        else:
-            hot = one_hot(labels, self.classes, noise)
-        embedded = self.embedding(hot)
+        mean = self.embedding.weight.mean(0)
+        embedded = mean.expand(len(noise), -1) if labels is None else self.embedding(labels)
         joined = [torch.cat([part, embedded], 1) for part in parts]
         return joined if self.deep else [parts[0], *joined[1:]]
 

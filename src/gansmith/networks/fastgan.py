@@ -30,6 +30,7 @@ from gansmith.networks.layers import (
     squashed,
     stages,
 )
+from gansmith.networks.modulation import LayerNoise
 
 _MULTIPLES = (16, 8, 4, 2, 2, 1)
 """Channels of the generator's grids in multiples of the width, coarsest first; halved on each finer one."""
@@ -42,26 +43,22 @@ _LAST_EXCITED = 7
 
 
 class Noise(nn.Module):
-    """x + w n with n standard normal, one number for each place: w is learned, and 0 at first.
+    """x + w n with n a normal number for each place: w is learned, and 0 at first.
 
-    Karras et al., 2019, Section 2 (arXiv:1812.04948), with one w for all channels. In training n is one of the
-    step's draws; otherwise it is the same for every image, so that an image is decided by its latent vector.
+    Karras et al., 2019, Section 2 (arXiv:1812.04948), with one w for all channels.
 
     Args:
+        place: which layer it is.
         height, width: of the grid.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, place: int, height: int, width: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-        self.register_buffer("fixed", torch.randn(1, 1, height, width))
-        self.fixed: torch.Tensor
+        self.numbers = LayerNoise(place, height, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, C, H, W] → the same."""
-        source = draws.current() if self.training else None
-        made = self.fixed if source is None else source.normal(source.unnamed(), 1, *x.shape[2:])
-        return x + self.weight * made.to(x.dtype)
+        return x + self.numbers(len(x))
 
 
 class Grow(nn.Module):
@@ -73,14 +70,15 @@ class Grow(nn.Module):
     Args:
         inputs, outputs: channels.
         size: of the grid that comes out; given, a second convolution follows, and noise comes before each norm.
+        place: the first of these layers' place, for their noise.
     """
 
-    def __init__(self, inputs: int, outputs: int, size: tuple[int, int] | None = None) -> None:
+    def __init__(self, inputs: int, outputs: int, size: tuple[int, int] | None = None, place: int = 0) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Upsample(scale_factor=2.0, mode="nearest")]
-        for before in (inputs, outputs) if size else (inputs,):
+        for i, before in enumerate((inputs, outputs) if size else (inputs,)):
             layers.append(SpectralConv2d(before, 2 * outputs, 3, padding=1, bias=False))
-            layers += [Noise(*size)] if size else []
+            layers += [Noise(place + i, *size)] if size else []
             layers += [BatchNorm(2 * outputs), nn.GLU(1)]
         self.layers = nn.Sequential(*layers)
 
@@ -137,7 +135,7 @@ class Generator(nn.Module):
         self.grids = nn.ModuleList()
         for i in range(1, number + 1):
             size = (self.base[0] << i, self.base[1] << i) if i % 2 else None
-            self.grids.append(Grow(widths[i - 1], widths[i], size))
+            self.grids.append(Grow(widths[i - 1], widths[i], size, 2 * i))
         self.reach = min(4, number)
         self.excitations = nn.ModuleList(
             [Excitation(widths[i - self.reach], widths[i]) for i in range(self.reach, min(number, _LAST_EXCITED) + 1)]
