@@ -50,14 +50,17 @@ def test_every_shipped_recipe_builds(name: str):
 
 
 CLASSICS = (
-    "cgan", "dcgan", "dragan", "fgan-hellinger", "fgan-kl", "fgan-pearson", "fgan-reverse-kl", "gan", "lsgan",
-    "minimax-gan", "ragan", "rahinge", "ralsgan", "rsgan", "wgan-gp", "wgan-lp",
+    "began", "cgan", "dcgan", "dragan", "ebgan", "fgan-hellinger", "fgan-kl", "fgan-pearson", "fgan-reverse-kl", "gan",
+    "lsgan", "minimax-gan", "pacgan", "ragan", "rahinge", "ralsgan", "rsgan", "unrolled-gan", "wgan", "wgan-gp",
+    "wgan-lp",
 )  # fmt: skip
+REGULARIZED = ("crgan", "icrgan", "lecam-gan")
 
 
-@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("name", [*CLASSICS, *REGULARIZED])
 def test_every_classic_plays(name: str):
-    made = load(name, {"batch": 8, "images": 800, "precision": "fp32"})
+    narrow = {"generator.width": 8, "discriminator.width": 8} if name in REGULARIZED else {}
+    made = load(name, {"batch": 8, "images": 800, "precision": "fp32", **narrow})
     draw = np.random.Generator(np.random.PCG64(0))
     images, labels = draw.integers(0, 256, (24, 1, 8, 8)).astype(np.uint8), np.arange(24) % 3
     dataset = Dataset("tiny", "image", (1, 8, 8), 24, array=images, labels=labels if made.conditional else None)
@@ -71,7 +74,8 @@ def test_every_classic_plays(name: str):
     assert player.images == 16 * made.discriminator_steps
     assert player.healthy()
     terms = player.terms()
-    assert {f"discriminator/{term}" for term in ("adversarial", *made.penalties)} <= terms.keys()
+    sides = {name: lazy.penalty.side for name, lazy in game.penalties.items()} | {"adversarial": "discriminator"}
+    assert {f"{side}/{term}" for term, side in sides.items()} <= terms.keys()
     assert all(math.isfinite(value) for value in terms.values())
     moved = [not torch.equal(a, b) for a, b in zip(first, game.parameters(), strict=True)]
     assert sum(moved) >= len(moved) - 1  # a bias at the end does not change a difference of logits

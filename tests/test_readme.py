@@ -28,7 +28,7 @@ def test_the_readme(reader, monkeypatch, capsys):
 
 
 def test_the_page_on_extending(reader, monkeypatch, capsys):
-    assert run_page("docs/extending.md", monkeypatch) == 12
+    assert run_page("docs/extending.md", monkeypatch) == 14
 
 
 def test_the_page_on_using(reader, monkeypatch, capsys):

@@ -104,6 +104,43 @@ def test_settings_of_the_classics(
     assert recipe.conditional == (name == "cgan")
 
 
+@pytest.mark.parametrize(
+    ("name", "game", "loss", "penalties", "steps", "batch"),
+    [
+        ("wgan", Part(name="synthesis"), Part(name="wasserstein"), {}, 5, 64),
+        ("ebgan", Part(name="synthesis"), Part(name="energy", margin=10.0), {"pulling_away": 0.1}, 1, 64),
+        ("began", Part(name="equilibrium", gamma=0.5, rate=1e-3, shared_fakes=True), Part(name="boundary"), {}, 1, 16),
+        ("pacgan", Part(name="synthesis", shared_fakes=True), Part(name="nonsaturating"), {}, 1, 200),
+        ("crgan", Part(name="synthesis"), Part(name="hinge"), {"consistency": 10}, 5, 64),
+        (
+            "icrgan", Part(name="synthesis"), Part(name="hinge"),
+            {"balanced_consistency": 10, "latent_consistency": 5, "latent_diversity": 0.5}, 5, 64,
+        ),
+        ("lecam-gan", Part(name="synthesis"), Part(name="hinge"), {"lecam": 0.3}, 5, 64),
+    ],
+)  # fmt: skip
+def test_settings_of_regularized_and_energy_based_ones(
+    name: str, game: Part, loss: Part, penalties: dict[str, float], steps: int, batch: int
+):
+    recipe = load(name)
+    assert (recipe.game, recipe.loss, recipe.discriminator_steps, recipe.batch) == (game, loss, steps, batch)
+    assert {key: value.weight for key, value in recipe.penalties.items()} == penalties
+
+
+def test_only_wgans_critic_is_clipped():
+    generator, critic = (load("wgan").optimizers[side] for side in ("generator", "discriminator"))
+    assert critic == Optimizer(name="rmsprop", lr=5e-5, betas=(0.0, 0.99), weight_clip=0.01)
+    assert generator == Optimizer(name="rmsprop", lr=5e-5, betas=(0.0, 0.99))
+
+
+def test_settings_of_unrolling():
+    recipe = load("unrolled-gan")
+    assert recipe.game.arguments | {"unroll": 5, "inner": "adam", "rate": 1e-4, "saddle": True} == recipe.game.arguments
+    assert recipe.loss == Part(name="minimax")
+    assert [recipe.optimizers[side].lr for side in ("generator", "discriminator")] == [1e-3, 1e-4]
+    assert (recipe.batch, recipe.noise) == (512, 256)
+
+
 def test_settings_of_progressive_growing():
     recipe = load("pggan")
     assert recipe.game == Part(name="growing", grown=0.5, shared_fakes=False)

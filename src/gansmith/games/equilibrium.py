@@ -13,6 +13,7 @@ from gansmith import collectives
 from gansmith.games.game import Outcome, Turn
 from gansmith.games.synthesis import Augment, Lazy, Synthesis
 from gansmith.losses.adversarial import AdversarialLoss
+from gansmith.schedule import Adaptive
 
 
 class Equilibrium(Synthesis):
@@ -30,7 +31,8 @@ class Equilibrium(Synthesis):
         gamma: γ, how high the energy of fakes shall be, as a share of the real examples': the more, the more diverse.
         rate: λ, how fast k follows.
         start: k at the beginning.
-        penalties, noise, discriminator_steps, shared_fakes, joint_pass, augment: as `Synthesis` has them.
+        penalties, noise, discriminator_steps, shared_fakes, joint_pass, augment, adaptive: as `Synthesis` has
+            them.
     """
 
     def __init__(
@@ -48,9 +50,10 @@ class Equilibrium(Synthesis):
         shared_fakes: bool = True,
         joint_pass: bool | None = None,
         augment: Augment | None = None,
+        adaptive: Mapping[str, Adaptive] | None = None,
     ) -> None:
         super().__init__(
-            generator, discriminator, loss=loss, penalties=penalties, noise=noise, augment=augment,
+            generator, discriminator, loss=loss, penalties=penalties, noise=noise, augment=augment, adaptive=adaptive,
             discriminator_steps=discriminator_steps, shared_fakes=shared_fakes, joint_pass=joint_pass,
         )  # fmt: skip
         if not loss.energy:

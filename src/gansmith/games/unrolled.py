@@ -15,6 +15,7 @@ from gansmith.games.game import Outcome, Turn
 from gansmith.games.synthesis import Augment, Lazy, Synthesis
 from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.networks.layers import run, still
+from gansmith.schedule import Adaptive
 
 EPS = 1e-8
 """Adam's; its square is added under the root, which then has a slope where there is no gradient."""
@@ -41,7 +42,8 @@ class Unrolled(Synthesis):
         inner: `sgd` or `adam`.
         betas: Adam's decay rates.
         saddle: the generator minimises −L_D of real and fake examples, as in the paper; otherwise the loss's own L_G.
-        penalties, noise, discriminator_steps, shared_fakes, joint_pass, augment: as `Synthesis` has them.
+        penalties, noise, discriminator_steps, shared_fakes, joint_pass, augment, adaptive: as `Synthesis` has
+            them.
     """
 
     def __init__(
@@ -61,9 +63,10 @@ class Unrolled(Synthesis):
         shared_fakes: bool = True,
         joint_pass: bool | None = None,
         augment: Augment | None = None,
+        adaptive: Mapping[str, Adaptive] | None = None,
     ) -> None:
         super().__init__(
-            generator, discriminator, loss=loss, penalties=penalties, noise=noise, augment=augment,
+            generator, discriminator, loss=loss, penalties=penalties, noise=noise, augment=augment, adaptive=adaptive,
             discriminator_steps=discriminator_steps, shared_fakes=shared_fakes, joint_pass=joint_pass,
         )  # fmt: skip
         if unroll < 0 or rate < 0:
