@@ -16,6 +16,7 @@ from gansmith.data.dataset import Dataset
 from gansmith.draws import Draws
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.player import Player
+from gansmith.engine.step import Compiled
 from gansmith.errors import Refused
 from gansmith.games.synthesis import Synthesis
 from gansmith.losses import adversarial, penalties
@@ -103,6 +104,40 @@ def test_a_narrow_stylegan2_plays(name: str):
     samples = [player.sampler().sample(6, truncation=psi) for psi in (1.0, 0.5)]
     assert not np.array_equal(*samples)
     player.close()
+
+
+PLAIN = {"generator.attention": None, "discriminator.attention": None}
+NARROW = {"generator.width": 4, "discriminator.width": 4}
+HEADS: dict[str, dict[str, Any]] = {
+    "acgan": NARROW, "mhgan": {**NARROW, **PLAIN}, "ssgan": NARROW, "infogan": {**NARROW, "game.hidden": [8]},
+    "reacgan": {"generator.width": 2, "discriminator.width": 2, "game.embedding": 4, **PLAIN},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_every_recipe_with_a_head_plays_eagerly_and_traced(name: str):
+    made = load(name, {"batch": 8, "images": 800, "precision": "fp32", "discriminator_steps": 1, **HEADS[name]})
+    draw = np.random.Generator(np.random.PCG64(0))
+    images, labels = draw.integers(0, 256, (24, 1, 8, 8)).astype(np.uint8), np.arange(24) % 3
+    dataset = Dataset("tiny", "image", (1, 8, 8), 24, array=images, labels=labels if made.conditional else None)
+    numerics = Numerics("cpu", "fp32", "highest", 1, False, torch.__version__, 1, "test")
+    played = []
+    for traced in (False, True):
+        player = Player(
+            build(made, Facts((1, 8, 8), 3 if made.conditional else 0)), dataset, made, torch.device("cpu"), numerics
+        )
+        if traced:
+            player.stepper = Compiled(player.game, lambda graph: graph)
+        first = [parameter.detach().clone() for parameter in player.game.parameters()]
+        player.round()
+        player.round()
+        assert player.healthy()
+        assert all(math.isfinite(value) for value in player.terms().values())
+        moved = [not torch.equal(a, b) for a, b in zip(first, player.game.parameters(), strict=True)]
+        assert all(moved)
+        played.append(torch.cat([parameter.detach().flatten() for parameter in player.game.parameters()]))
+        player.close()
+    torch.testing.assert_close(*played, rtol=1e-3, atol=1e-4)
 
 
 def test_weights_are_seeded_and_the_callers_generator_is_left_alone():

@@ -173,3 +173,18 @@ def test_what_is_no_run_or_was_never_scored_is_refused(tmp_path):
     run = gansmith.train(recipe_of("gan"), replace(pictures(), labels=None), tmp_path / "run", images=16)
     with pytest.raises(Refused, match="was never scored"):
         gansmith.load(run.path, checkpoint="best")
+
+
+def test_a_codes_classes_are_asked_for_as_labels_are(tmp_path):
+    keeps = Keeps()
+    run = gansmith.train(recipe_of("infogan"), pictures(), tmp_path / "run", listeners=[keeps])
+    model = gansmith.load(run.path)
+    assert model.classes == ("0", "1", "2")
+    assert model.coded
+    assert not model.labelled
+    assert np.array_equal(model.sample(70, seed=5), keeps.drawn[160])  # each class in turn
+    z = model.latents(6, 1)
+    asked = model.decode(z, np.full(6, 2))
+    z[:, :3] = [-1, 0, 1]  # the greatest is the class
+    assert np.array_equal(model.decode(z), asked)
+    assert run.info()["data"]["conditional"] is False

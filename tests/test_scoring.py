@@ -30,12 +30,12 @@ def pictures(seed=0, count=300):
     return Dataset("toy", "image", (1, 8, 8), count, array, labels=kind, classes=classes, fingerprint=f"{seed} {count}")
 
 
-def sampler(classes=("a", "b", "c")):
+def sampler(classes=("a", "b", "c"), coded=False):
     def generate(z, labels):
         level = 0 if labels is None else (labels.view(-1, 1, 1, 1) * 60 + 50) / 127.5 - 1
         return z[:, :1, None, None].expand(-1, 1, 8, 8) * 0.2 + level
 
-    return Sampler(generate, shape=(1, 8, 8), modality="image", noise=64, classes=classes)
+    return Sampler(generate, shape=(1, 8, 8), modality="image", noise=64, classes=classes, coded=coded)
 
 
 def test_the_unseen_split_is_the_datas_own():
@@ -54,6 +54,10 @@ def test_samples_have_labels_as_frequent_as_the_data():
     np.testing.assert_array_equal(drawn.labels, scorer.labels(100, seed=7))
     np.testing.assert_array_equal(drawn.examples, made.decode(made.latents(100, 7), drawn.labels))
     assert scoring.samples_of(sampler(None), scorer)(5, 0).labels is None
+    # Classes that a game made up are no labels of the data: the latents hold one each, and nobody may check it.
+    coded = scoring.samples_of(sampler(coded=True), scorer)(5, 0)
+    assert coded.labels is None
+    np.testing.assert_array_equal(coded.examples, made.decode(made.latents(5, 0)))
 
 
 def test_a_walk_goes_along_an_arc_at_an_even_speed():

@@ -125,7 +125,7 @@ def _open(
     if not isinstance(what, Dataset) and Run(Path(what)).info_file.exists():
         model = load(what, checkpoint=checkpoint, device=device)
         train, test = _splits(data, options, model.recipe.data if data is None else None)
-        found = _Subject(name, model, train, test, model.classes is not None)
+        found = _Subject(name, model, train, test, model.labelled)
     elif data is None:
         raise Refused(f"{what}: pictures need data to be scored against", "Give --data NAME_OR_PATH.")
     else:

@@ -42,7 +42,7 @@ class Model(Sampler):
         classes = tuple(data["classes"]) if data.get("conditional") else None
         super().__init__(
             game.generate, shape=tuple(data["shape"]), modality=data["modality"], noise=recipe.noise,
-            classes=classes, truncated=game.truncated, device=device,
+            classes=game.classes or classes, coded=game.classes is not None, truncated=game.truncated, device=device,
         )  # fmt: skip
         self.run, self.recipe, self.game, self.images = run, recipe, game, int(rest["images"])
         self.matmul = str(rest["numerics"]["matmul"])

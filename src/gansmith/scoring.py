@@ -54,8 +54,8 @@ def check_metrics(names: Sequence[str], data: Dataset) -> None:
 
 
 def labels_for(sampler: Sampler, scorer: Scorer, n: int, seed: int) -> NDArray[np.int64] | None:
-    """Labels for a generator's samples, as frequent as in the data; None where it takes none."""
-    return scorer.labels(n, seed=seed) if sampler.classes is not None else None
+    """Labels for a generator's samples, as frequent as in the data; None where it takes none of these."""
+    return scorer.labels(n, seed=seed) if sampler.labelled else None
 
 
 def samples_of(sampler: Sampler, scorer: Scorer) -> Sample:

@@ -64,6 +64,30 @@ def test_a_film_loops_through_the_samples(cli, engine):
         assert film.size == media.grid(engine.model.sample(3)).size
 
 
+def test_a_walk_along_one_number_of_the_latents(cli, engine):
+    code, out, _ = cli("sample", "x", "-n", "2", "--label", "b", "--walk", "3", "--out", "walk.png")
+    assert code == 0
+    assert out == "walk.png: 2 samples, each in 10 steps of latent 3, of x after 600 images, seed 0\n"
+    expected = engine.model.decode(engine.model.walk(3, 2), np.ones(20, np.int64))
+    assert opened("walk.png").tobytes() == media.grid(expected, 10).tobytes()
+    assert cli("sample", "x", "--walk", "3", "--columns", "4", "--truncation", ".5", "--out", "walk.png")[0] == 0
+    assert opened("walk.png").size == media.grid(engine.model.sample(32), 4).size
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--walk", "4"), "--walk: latents have the dimensions 0 to 3, and not 4"),
+        (("--walk", "-1"), "expected a whole number from 0, not '-1'"),
+        (("--walk", "1", "--out", "walk.gif"), "a walk is a picture of images"),
+    ],
+)
+def test_a_walk_that_cannot_be_made_is_refused(cli, engine, flags, said):
+    code, _, err = cli("sample", "x", *flags)
+    assert code == 2
+    assert said in err
+
+
 def test_films_and_folders_of_points_are_refused(cli, engine):
     engine.model = make_model(None, "points")
     assert cli("sample", "x", "--out", "plot.png")[0] == 0

@@ -58,6 +58,17 @@ RECIPES = {
         "discriminator": {"network": "resnet", "width": 4, "spectral": True},
         "loss": "hinge", "discriminator_steps": 2, "optimizer": {"name": "sgd", "betas": [0.5, 0.0], "lr": 1e-2},
     },
+    "reacgan": {
+        "generator": {"network": "resnet", "width": 4},
+        "discriminator": {"network": "resnet", "width": 4, "spectral": True, "classes": 0},
+        "game": {"name": "contrastive", "embedding": 5, "spectral": True, "fakes": True}, "loss": "hinge",
+        "optimizer": {"name": "sgd", "betas": [0.5, 0.0], "lr": 1e-2},
+    },
+    "infogan": {
+        "generator": MLP, "discriminator": MLP, "conditional": False, "noise": 8,
+        "game": {"name": "information", "categorical": [3], "continuous": 2, "hidden": [4], "learned_variance": True},
+        "optimizer": {"betas": [0.5, 0.999]},
+    },
     "sagan": {
         "generator": {"network": "resnet", "width": 4, "spectral": True, "attention": 8},
         "discriminator": {"network": "resnet", "width": 4, "spectral": True, "attention": 8},

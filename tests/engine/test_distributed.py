@@ -18,7 +18,7 @@ from gansmith.run import Run
 from .playing import make_player, make_recipe, play, state
 from .test_player import SGD, Stateful
 
-STEPS = ("gan", "dcgan", "r3gan", "wgan-gp", "ada", "ada-adaptive", "sngan")
+STEPS = ("gan", "dcgan", "r3gan", "wgan-gp", "ada", "ada-adaptive", "sngan", "reacgan")
 GRADIENTS = ("gan", "dcgan", "r3gan", "ada", "ada-adaptive", "sagan", "pggan")
 ROUNDS = 50
 

@@ -5,14 +5,14 @@ import torch
 from gansmith.engine.sampler import Sampler, latents
 
 
-def sampler(classes=("cat", "dog", "7"), modality="image", shape=(1, 2, 2), noise=4):
+def sampler(classes=("cat", "dog", "7"), modality="image", shape=(1, 2, 2), noise=4, coded=False):
     def generate(z, labels):
         if modality != "image":
             return z[:, :2]
         level = 0 if labels is None else labels.view(-1, 1, 1, 1) / 10
         return z[:, :1, None, None].expand(-1, *shape) * 0 + z.mean(1).view(-1, 1, 1, 1) + level
 
-    return Sampler(generate, shape=shape, modality=modality, noise=noise, classes=classes)
+    return Sampler(generate, shape=shape, modality=modality, noise=noise, classes=classes, coded=coded)
 
 
 def test_latents_are_standard_normal_and_the_first_of_more_are_those_of_fewer():
@@ -56,6 +56,26 @@ def test_an_unconditional_one_knows_no_labels():
     assert one.labels_for(3) is None
     with pytest.raises(ValueError, match="trained without labels"):
         one.sample(3, label=0)
+
+
+def test_classes_that_are_codes_are_asked_for_but_are_no_labels():
+    one, other, neither = sampler(), sampler(coded=True), sampler(classes=None)
+    assert [each.labelled for each in (one, other, neither)] == [True, False, False]
+    assert other.labels_for(4).tolist() == [0, 1, 2, 0]
+    assert other.labels_for(2, "dog").tolist() == [1, 1]
+
+
+def test_a_walk_varies_one_number_by_even_shares():
+    one = sampler()
+    z = one.walk(2, 3, 5, seed=4)
+    assert z.shape == (15, 4)
+    assert z.dtype == np.float32
+    others = [0, 1, 3]
+    assert np.array_equal(z[:, others], one.latents(3, 4).repeat(5, axis=0)[:, others])
+    shares = torch.special.ndtr(torch.from_numpy(z[:, 2]).double()).reshape(3, 5)
+    torch.testing.assert_close(shares, torch.tensor([[0.1, 0.3, 0.5, 0.7, 0.9]] * 3).double(), atol=1e-6, rtol=0)
+    with pytest.raises(ValueError, match="the dimensions 0 to 3, and not 4"):
+        one.walk(4, 1)
 
 
 def test_truncation_scales_the_latents():

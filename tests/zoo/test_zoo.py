@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 FAMILIES = {
     "default", "classic", "conditional", "divergences", "Wasserstein", "energies", "relativistic", "against collapse",
     "spectral", "large", "consistency", "little data", "growing and style", "R3GAN", "autoencoders",
+    "without labels",
 }  # fmt: skip
 
 RECIPE = """\

@@ -18,11 +18,15 @@ EXAMPLES = """\
   gansmith sample runs/first -n 16 --label 3 --truncation .7 --out threes.png
   gansmith sample runs/first -n 10000 --out samples.npz      images: uint8 [N, C, H, W]; labels, if it has any
   gansmith sample runs/first -n 100 --out singles/           one file each
-  gansmith sample runs/first --out film.gif                  a film from sample to sample (.mp4 with ffmpeg)"""
+  gansmith sample runs/first --out film.gif                  a film from sample to sample (.mp4 with ffmpeg)
+  gansmith sample runs/codes --walk 10 --out walk.png        a row a sample, along one number of its latent"""
 
 FILMS, PICTURES = (".gif", ".mp4"), (".png", ".jpg", ".jpeg", ".webp")
 PAUSE = 2.0
 """Seconds of a film from one sample to the next."""
+
+STEPS = 10
+"""Of a walk, where no columns are given."""
 
 
 def truncation(text: str) -> float:
@@ -36,6 +40,13 @@ def truncation(text: str) -> float:
     return value
 
 
+def dimension(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, not {text!r}")
+    return int(text)
+
+
 def parser() -> Parser:
     """The command's flags."""
     flags = Parser("sample", "Make pictures, arrays or a film with a trained GAN.", EXAMPLES)
@@ -43,6 +54,7 @@ def parser() -> Parser:
     flags.add_argument("-n", "--number", type=whole, metavar="N", help="how many (64; in a film 16)")
     flags.add_argument("--seed", type=seed, default=0, metavar="S", help="equal seeds give equal samples (0)")
     flags.add_argument("--label", metavar="L", help="one class only, by its name or number")
+    flags.add_argument("--walk", type=dimension, metavar="D", help="vary number D of each latent, counted from 0")
     flags.add_argument("--truncation", type=truncation, default=1.0, metavar="T", help="in (0, 1]; less is safer (1)")
     flags.add_argument("--out", default="samples.png", metavar="PATH", help="picture, .npz, .gif, .mp4 or folder/")
     flags.add_argument("--columns", type=whole, metavar="N", help="of a grid (one a class; else about square)")
@@ -65,12 +77,14 @@ def run(argv: Sequence[str]) -> int:
     import gansmith
 
     model = gansmith.load(args.run, checkpoint=args.checkpoint, device=args.device)
-    n = args.number or (16 if kind == "film" else 64)
+    n = args.number or (16 if kind == "film" else 64 if args.walk is None else 8)
     try:
         labels = model.labels_for(n, args.label)
     except ValueError as error:
         raise Refused(f"--label: {error}") from None
-    if kind == "film":
+    if args.walk is not None:
+        made = _walk(model, out, kind, n, labels, args)
+    elif kind == "film":
         made = _film(model, out, n, labels, args)
     else:
         examples = model.sample(n, seed=args.seed, label=args.label, truncation=args.truncation)
@@ -126,6 +140,21 @@ def _write(model: Any, out: Path, kind: str, examples: Any, labels: Any, args: a
         each_class = len(model.classes) if model.classes and args.label is None and len(model.classes) <= 32 else None
         media.save_image(out, media.grid(examples, args.columns or each_class))
     return n
+
+
+def _walk(model: Any, out: Path, kind: str, n: int, labels: Any, args: argparse.Namespace) -> str:
+    from gansmith import media
+
+    if kind != "picture" or model.modality != "image":
+        raise Refused(f"{out}: a walk is a picture of images", "Give a .png, or leave --walk out.")
+    steps = args.columns or STEPS
+    try:
+        z = model.walk(args.walk, n, steps, seed=args.seed)
+    except ValueError as error:
+        raise Refused(f"--walk: {error}") from None
+    told = None if labels is None else labels.repeat(steps)
+    media.save_image(out, media.grid(model.decode(z, told, truncation=args.truncation), steps))
+    return f"{n:,} samples, each in {steps} steps of latent {args.walk},"
 
 
 def _film(model: Any, out: Path, n: int, labels: Any, args: argparse.Namespace) -> str:

@@ -326,9 +326,10 @@ class Player:
     def sampler(self) -> Sampler:
         """A sampler of the averaged weights."""
         game, dataset = self.shown(), self.dataset
+        classes = dataset.classes if dataset.labels is not None else None
         return Sampler(
             game.generate, shape=dataset.shape, modality=dataset.modality, noise=self.recipe.noise,
-            classes=dataset.classes if dataset.labels is not None else None, truncated=game.truncated,
+            classes=game.classes or classes, coded=game.classes is not None, truncated=game.truncated,
             device=self.device,
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ class Sampler:
         shape: of one example, (C, H, W) of an image.
         modality: `image` or `points`.
         noise: dimensions of the latent vector.
-        classes: names of the labels where the generator is conditional, else None.
+        classes: names of the labels where the generator can be asked for one, else None.
+        coded: whether they are the game's own and not the data's: then the latents choose where none is asked for.
     """
 
     def __init__(
@@ -33,13 +35,19 @@ class Sampler:
         modality: str,
         noise: int,
         classes: tuple[str, ...] | None = None,
+        coded: bool = False,
         truncated: Callable[[torch.Tensor, torch.Tensor | None, float], torch.Tensor] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         self._generate = generate
         self._truncated = truncated or (lambda noise, labels, psi: generate(noise * psi, labels))
         self.shape, self.modality, self.noise = shape, modality, noise
-        self.classes, self.device = classes, torch.device(device)
+        self.classes, self.coded, self.device = classes, coded, torch.device(device)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether samples are made of the data's labels."""
+        return self.classes is not None and not self.coded
 
     def labels_for(self, n: int, label: int | str | None = None, *, seed: int = 0) -> NDArray[np.int64] | None:
         """Labels for n samples: the one asked for, or each class in turn; None where unconditional.
@@ -62,6 +70,27 @@ class Sampler:
     def latents(self, n: int, seed: int = 0) -> NDArray[np.float32]:
         """`n` latent vectors of a seed, float32 [n, noise]; the first k of n are those of k."""
         return latents(n, self.noise, seed)
+
+    def walk(self, dimension: int, n: int, steps: int = 10, *, seed: int = 0) -> NDArray[np.float32]:
+        """Latents in which one number goes from low to high, and the others stay.
+
+        Args:
+            dimension: which, from 0; it goes by even shares of the normal law, from 1 / (2 steps) to 1 − 1 / (2 steps).
+            n: latent vectors, of a seed.
+            steps: of each.
+            seed: of the vectors.
+
+        Returns:
+            float32 [n * steps, noise], the steps of the first vector first.
+
+        Raises:
+            ValueError: a dimension that latents do not have.
+        """
+        if not 0 <= dimension < self.noise:
+            raise ValueError(f"latents have the dimensions 0 to {self.noise - 1}, and not {dimension}")
+        z = self.latents(n, seed).repeat(steps, axis=0)
+        z[:, dimension] = np.tile([NormalDist().inv_cdf((i + 0.5) / steps) for i in range(steps)], n)
+        return z
 
     @torch.inference_mode()
     def decode(
