@@ -42,8 +42,8 @@ class Facts:
 
 
 _HELPERS = (
-    "game", "layers", "convolution", "equalised", "head", "modulation", "residual", "geometry", "adaptive", "bands",
-    "parts",
+    "game", "turn", "layers", "convolution", "equalised", "head", "modulation", "residual", "geometry", "adaptive",
+    "bands", "parts",
 )  # fmt: skip
 """Modules of the rooms that hold no part of their own."""
 

@@ -154,7 +154,7 @@ def test_a_weight_that_gets_no_gradient_stays_and_gives_none():
     with torch.no_grad():
         game.discriminator.layers[0].weight.zero_()
         game.discriminator.layers[0].bias.zero_()
-        game.discriminator.last.weight.zero_()
+        game.discriminator.end.weight.zero_()
     grads = Eager(game)("generator", turn, list(game.generator.parameters())).grads
     assert all(g is not None and g.isfinite().all() for g in grads)
 

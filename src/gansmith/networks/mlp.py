@@ -76,7 +76,7 @@ class Discriminator(Critic):
         super().__init__()
         self.classes = classes
         layers = _hidden(math.prod(shape) + classes, hidden, dropout, slope)
-        self.layers, self.last = nn.Sequential(*layers), nn.Linear(hidden[-1], 1)
+        self.layers, self.end = nn.Sequential(*layers), nn.Linear(hidden[-1], 1)
         self.feature_width, self.told = hidden[-1], bool(classes)
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
@@ -88,7 +88,7 @@ class Discriminator(Critic):
 
     def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, F] → [B]."""
-        return self.last(features).squeeze(1)
+        return self.end(features).squeeze(1)
 
 
 def _hidden(width: int, hidden: Sequence[int], dropout: float, slope: float) -> list[nn.Module]:
