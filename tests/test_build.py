@@ -324,8 +324,8 @@ def test_find_gives_the_class_of_a_name():
 def test_the_functions_that_a_recipe_can_name():
     assert functions(adversarial, adversarial.AdversarialLoss) == [
         "boundary", "energy", "hinge", "jensen_shannon", "kl", "least_squares", "minimax", "nonsaturating", "pearson",
-        "relativistic", "relativistic_average", "relativistic_average_hinge", "relativistic_average_least_squares", "reverse_kl",
-        "squared_hellinger", "wasserstein",
+        "relativistic", "relativistic_average", "relativistic_average_hinge", "relativistic_average_least_squares",
+        "reverse_kl", "squared_hellinger", "wasserstein",
     ]  # fmt: skip
     assert functions(penalties, penalties.Penalty) == [
         "dragan", "gradient_penalty", "lipschitz_penalty", "r1", "r2", "zero_centred_penalty",
