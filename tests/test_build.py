@@ -138,7 +138,7 @@ def test_arguments_reach_their_parts():
         ({"generator": "layers"}, "networks: none is called 'layers'"),
         ({"game": "sinthesis"}, "games: none is called 'sinthesis'; did you mean 'synthesis'?"),
         ({"loss": "hing"}, "loss: none is called 'hing'; did you mean 'hinge'?"),
-        ({"loss": "zzz"}, "there are hinge, jensen_shannon, kl, least_squares, minimax"),
+        ({"loss": "zzz"}, "there are boundary, energy, hinge, jensen_shannon, kl, least"),
         ({"loss": {"name": "hinge", "margin": 2}}, "loss.hinge.margin: no such argument"),
         ({"penalties": {"r3": {"weight": 1}}}, "penalties: none is called 'r3'; did you mean 'r"),
         ({"penalties": {"gradient_penalty": {"weight": 1, "goal": 2}}}, "penalties.gradient_penalty.goal: no such"),
@@ -288,9 +288,9 @@ def test_find_gives_the_class_of_a_name():
 
 def test_the_functions_that_a_recipe_can_name():
     assert functions(adversarial, adversarial.AdversarialLoss) == [
-        "hinge", "jensen_shannon", "kl", "least_squares", "minimax", "nonsaturating", "pearson", "relativistic",
-        "relativistic_average", "relativistic_average_hinge", "relativistic_average_least_squares", "reverse_kl",
-        "squared_hellinger", "wasserstein",
+        "boundary", "energy", "hinge", "jensen_shannon", "kl", "least_squares", "minimax", "nonsaturating", "pearson",
+        "relativistic", "relativistic_average", "relativistic_average_hinge", "relativistic_average_least_squares",
+        "reverse_kl", "squared_hellinger", "wasserstein",
     ]  # fmt: skip
     assert functions(penalties, penalties.Penalty) == [
         "dragan", "gradient_penalty", "lipschitz_penalty", "r1", "r2", "zero_centred_penalty",
