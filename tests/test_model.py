@@ -188,3 +188,27 @@ def test_a_codes_classes_are_asked_for_as_labels_are(tmp_path):
     z[:, :3] = [-1, 0, 1]  # the greatest is the class
     assert np.array_equal(model.decode(z), asked)
     assert run.info()["data"]["conditional"] is False
+
+
+def test_vectors_that_condition_are_kept_with_the_run(tmp_path):
+    data, keeps = pictures(), Keeps()
+    vectors = np.stack([data.labels / 2 - 0.5, np.linspace(-1, 1, data.count)], 1)
+    data = replace(data, conditions=vectors.astype(np.float32), fingerprint="")
+    run = gansmith.train(recipe_of("dcgan"), data, tmp_path / "run", listeners=[keeps])
+    assert run.recipe().conditional
+    model = gansmith.load(run.path)
+    assert model.classes is None
+    assert np.array_equal(model.sample(70, seed=5), keeps.drawn[160])
+    assert not np.array_equal(*(model.sample(5, seed=1, label=(side, 0.0)) for side in (-0.5, 0.5)))
+    assert model.conditions.shape == (64, 2)
+    # The vectors are told in the labels' place, and are part of the data; or neither is told.
+    assert run.info()["data"]["conditional"] is False
+    with pytest.raises(Refused, match="the data are not those"):
+        training.resume(_unfinished(run), data=replace(data, conditions=data.conditions + 1, fingerprint=""))
+    plain = gansmith.train(recipe_of("dcgan", conditional=False), data, tmp_path / "plain")
+    assert gansmith.load(plain.path).labels_for(3) is None
+
+
+def _unfinished(run):
+    run.update_info(status="interrupted")
+    return run.path

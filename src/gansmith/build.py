@@ -35,10 +35,12 @@ class Facts:
     Attributes:
         shape: of one example.
         classes: number of classes that the networks are told; 0 is unconditional.
+        vectors: whether they are told vectors instead, of so many numbers.
     """
 
     shape: tuple[int, ...]
     classes: int = 0
+    vectors: bool = False
 
 
 _HELPERS = (
@@ -59,7 +61,8 @@ def build(recipe: Recipe, facts: Facts) -> Game:
         Refused: an unknown part or argument, or one that does not fit the data.
     """
     with seeded(mix(recipe.seed, 0x1217)):
-        offers: dict[str, Any] = {"shape": facts.shape, "classes": facts.classes, "noise": recipe.noise}
+        offers: dict[str, Any] = {"shape": facts.shape, "classes": facts.classes, "vectors": facts.vectors}
+        offers["noise"] = recipe.noise
         networks = {role: network(role, part, offers) for role, part in recipe.all_networks().items()}
         loss = _function("loss", recipe.loss, (adversarial, adversarial.AdversarialLoss))
         lazy: dict[str, Lazy] = {}

@@ -286,17 +286,17 @@ def save_image(path: str | Path, image: Image) -> None:
     write_atomically(path, lambda p: image.save(p, format=format_))
 
 
-def save_npz(path: str | Path, examples: NDArray[Any], labels: NDArray[np.int64] | None = None) -> None:
+def save_npz(path: str | Path, examples: NDArray[Any], labels: NDArray[Any] | None = None) -> None:
     """Write samples to an `.npz` atomically.
 
     Args:
         path: the file.
         examples: uint8 [N, C, H, W], stored as `images`; anything else is stored as `points`.
-        labels: int64 [N], stored as `labels`; None stores none.
+        labels: int64 [N], stored as `labels`, or float32 [N, V], stored as `conditions`; None stores none.
     """
     arrays = {"images" if examples.dtype == np.uint8 else "points": examples}
     if labels is not None:
-        arrays["labels"] = labels
+        arrays["labels" if labels.ndim == 1 else "conditions"] = labels
 
     def write(temporary: Path) -> None:
         with open(temporary, "wb") as file:  # an open file, since numpy puts .npz behind a name

@@ -40,15 +40,17 @@ class Model(Sampler):
         device: torch.device,
     ) -> None:
         classes = tuple(data["classes"]) if data.get("conditional") else None
+        conditions = data.get("conditions")
         super().__init__(
             game.generate, shape=tuple(data["shape"]), modality=data["modality"], noise=recipe.noise,
             classes=game.classes or classes, coded=game.classes is not None, truncated=game.truncated, device=device,
+            conditions=None if conditions is None else np.array(conditions, np.float32),
         )  # fmt: skip
         self.run, self.recipe, self.game, self.images = run, recipe, game, int(rest["images"])
         self.matmul = str(rest["numerics"]["matmul"])
 
     def decode(
-        self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256, truncation: float = 1.0
+        self, z: NDArray[np.float32], labels: NDArray[Any] | None = None, batch: int = 256, truncation: float = 1.0
     ) -> NDArray[Any]:
         """As `Sampler.decode`, by the matmul route that the run was trained with: so samples are those of its grids."""
         with hardware.borrowed():
@@ -74,7 +76,11 @@ def load(path: str | Path, *, checkpoint: str | int = "latest", device: str = "a
     tensors, rest = _read(run, str(checkpoint))
     data: dict[str, Any] = info.get("data") or {}
     shape = tuple(data.get("shape", ()))
-    game = build(recipe, Facts(shape, len(data["classes"]) if data.get("conditional") else 0))
+    if conditions := data.get("conditions"):
+        facts = Facts(shape, len(conditions[0]), vectors=True)
+    else:
+        facts = Facts(shape, len(data["classes"]) if data.get("conditional") else 0)
+    game = build(recipe, facts)
     if rest.get("phase") is not None:
         game.enter(rest["phase"])
     put(game, tensors)

@@ -177,7 +177,8 @@ def snapshot_picture(sampler: Sampler, real: NDArray[Any] | None = None, backgro
         A picture, or None for a modality that has none.
     """
     if sampler.modality == "points":
-        return media.scatter(sampler.sample(POINTS, seed=SEED), real, sampler.labels_for(POINTS))
+        labels = sampler.labels_for(POINTS) if sampler.classes is not None else None
+        return media.scatter(sampler.sample(POINTS, seed=SEED), real, labels)
     if sampler.modality != "image":
         return None
     _, height, width = sampler.shape

@@ -53,8 +53,10 @@ def check_metrics(names: Sequence[str], data: Dataset) -> None:
         wanted(name, choice.extractors(data))
 
 
-def labels_for(sampler: Sampler, scorer: Scorer, n: int, seed: int) -> NDArray[np.int64] | None:
-    """Labels for a generator's samples, as frequent as in the data; None where it takes none of these."""
+def labels_for(sampler: Sampler, scorer: Scorer, n: int, seed: int) -> NDArray[Any] | None:
+    """Labels or conditions for a generator's samples, as frequent as in the data; None where it takes none of these."""
+    if sampler.conditions is not None:
+        return scorer.conditions(n, seed=seed)
     return scorer.labels(n, seed=seed) if sampler.labelled else None
 
 
@@ -63,7 +65,7 @@ def samples_of(sampler: Sampler, scorer: Scorer) -> Sample:
 
     def draw(n: int, seed: int) -> Drawn:
         labels = labels_for(sampler, scorer, n, seed)
-        return Drawn(sampler.decode(sampler.latents(n, seed), labels), labels)
+        return Drawn(sampler.decode(sampler.latents(n, seed), labels), labels if sampler.labelled else None)
 
     return draw
 

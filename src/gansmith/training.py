@@ -22,11 +22,13 @@ from gansmith import recipe as recipes
 from gansmith import run as runs
 from gansmith.build import Facts, build
 from gansmith.data import Dataset, open_dataset
+from gansmith.data.arrays import conditions_of
 from gansmith.data.scan import digest, fingerprint
 from gansmith.engine import checkpoint, distributed, hardware, measure
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
 from gansmith.engine.player import Player
+from gansmith.engine.sampler import examples_of
 from gansmith.engine.trainer import Trainer
 from gansmith.errors import Refused
 from gansmith.recipe import Recipe
@@ -292,7 +294,8 @@ def _prepare(
     dataset = known = _checked(data) if isinstance(data, Dataset) else open_dataset(draft.data)
     notes: list[str] = []
     if draft.rule == "auto":
-        seen = auto.Seen(dataset.modality, dataset.shape, dataset.count, _facts(dataset).classes)
+        classes = len(dataset.classes or ()) if dataset.labels is not None else 0
+        seen = auto.Seen(dataset.modality, dataset.shape, dataset.count, classes)
         chosen, reasons = auto.choose(seen)
         own = {k: v for k, v in fields.items() if k != "rule"}
         draft = recipes.validate(recipes.merge(chosen, own), where)
@@ -300,7 +303,7 @@ def _prepare(
     if draft.score and draft.metrics:
         check_metrics(draft.metrics, known)
     dataset = _conditioned(dataset, draft)
-    draft = draft.model_copy(update={"conditional": dataset.labels is not None})
+    draft = draft.model_copy(update={"conditional": _facts(dataset).classes > 0})
     if lengths["images"] is not None:
         draft = draft.model_copy(update={"images": _counted(lengths["images"])})
     elif lengths["epochs"] is not None:
@@ -361,22 +364,28 @@ def _checked(dataset: Dataset) -> Dataset:
         if labels.shape != (dataset.count,) or labels.min() < 0 or labels.max() >= len(classes):
             raise Refused(f"{dataset.name}: its labels must be {dataset.count} numbers from 0 to {len(classes) - 1}")
         dataset = replace(dataset, labels=labels.astype(np.int64), classes=classes)
+    if dataset.conditions is not None:
+        dataset = replace(dataset, conditions=conditions_of(dataset.name, [dataset.conditions], dataset.count))
     if array is not None and not dataset.fingerprint:
-        held = fingerprint(dataset.shape, (digest(one) for one in array), dataset.labels)
+        held = fingerprint(dataset.shape, (digest(one) for one in array), dataset.labels, dataset.conditions)
         dataset = replace(dataset, fingerprint=held)
     return dataset
 
 
 def _conditioned(dataset: Dataset, recipe: Recipe) -> Dataset:
-    """The dataset with labels only where the networks are told of them."""
+    """The dataset with what the networks are told of and nothing else: conditions, or else labels, or neither."""
+    if recipe.conditional is False:
+        return replace(dataset, labels=None, conditions=None)
+    if dataset.conditions is not None:
+        return replace(dataset, labels=None)
     if recipe.conditional and dataset.labels is None:
         raise Refused(f"{dataset.name}: has no labels, so the training cannot be conditional", "--conditional false")
-    if recipe.conditional is False:
-        return replace(dataset, labels=None)
     return dataset
 
 
 def _facts(dataset: Dataset) -> Facts:
+    if dataset.conditions is not None:
+        return Facts(dataset.shape, dataset.conditions.shape[1], vectors=True)
     return Facts(dataset.shape, len(dataset.classes or ()) if dataset.labels is not None else 0)
 
 
@@ -389,6 +398,7 @@ def _info(ready: _Ready, start_from: str | Path | None) -> dict[str, Any]:
             "name": data.name, "modality": data.modality, "shape": list(data.shape), "count": data.count,
             "split": data.split, "classes": list(data.classes) if data.classes else None,
             "conditional": data.labels is not None, "fingerprint": data.fingerprint, "notes": list(data.notes),
+            "conditions": None if data.conditions is None else examples_of(data.conditions).tolist(),
             "skipped": len(data.problems),
         },
         "parameters": {name: flat.size for name, flat in ready.player.flats.items()},

@@ -4,7 +4,7 @@ from PIL import Image
 
 from gansmith import media
 
-from .fakes import make_model, make_run
+from .fakes import Model, make_model, make_run
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +62,23 @@ def test_a_film_loops_through_the_samples(cli, engine):
     with Image.open("film.gif") as film:
         assert film.info["duration"] == 200
         assert film.size == media.grid(engine.model.sample(3)).size
+
+
+def test_a_vector_is_asked_for(cli, engine):
+    rows = np.float32([[0, 0], [1, -1]])
+    engine.model = Model(
+        lambda z, v: (z[:, :1] / 8 + v[:, :1]).view(-1, 1, 1, 1).expand(-1, 1, 8, 8), shape=(1, 8, 8), modality="image",
+        noise=4, conditions=rows,
+    )  # fmt: skip
+    assert cli("sample", "x", "-n", "3", "--condition", "0.5,1", "--out", "a.npz")[0] == 0
+    with np.load("a.npz") as file:
+        assert file["conditions"].tolist() == [[0.5, 1]] * 3
+        assert np.array_equal(file["images"], engine.model.sample(3, label=(0.5, 1)))
+    assert cli("sample", "x", "-n", "3", "--out", "singles/")[0] == 0  # of the training's, in turn
+    assert cli("sample", "x", "-n", "2", "--condition=-1,0", "--walk", "1", "--out", "walk.png")[0] == 0
+    assert "told vectors of 2 numbers, not (1.0,)" in cli("sample", "x", "--condition", "1")[2]
+    assert "numbers with commas between, not 'a'" in cli("sample", "x", "--condition", "a")[2]
+    assert "the one or the other" in cli("sample", "x", "--condition", "1,1", "--label", "a")[2]
 
 
 def test_a_walk_along_one_number_of_the_latents(cli, engine):

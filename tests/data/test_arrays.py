@@ -49,6 +49,39 @@ def test_labels(file, shape):
     assert words.classes == ("a", "b")
 
 
+def test_conditions(file):
+    vectors = np.random.default_rng(1).normal(0, [1, 4], (6, 2))
+    data = read_npz(saved(file, images=IMAGES, conditions=vectors), "set", "train")
+    assert data.conditions.dtype == np.float32
+    assert np.allclose(data.conditions, vectors)
+    assert data.labels is None
+    assert data.notes[0].startswith("conditions: 2 numbers, of deviation ")
+    alone = read_npz(saved(file, images=IMAGES, labels=np.arange(6), conditions=np.arange(6)), "set", "train")
+    assert alone.conditions.tolist() == [[i] for i in range(6)]
+    assert alone.labels is not None
+    saved(file, train_images=IMAGES, train_conditions=vectors, test_images=IMAGES[:2], test_conditions=vectors[:2])
+    assert [read_npz(file, "set", split).conditions.shape for split in ("train", "test", "all")] == [
+        (6, 2),
+        (2, 2),
+        (8, 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        (np.array(list("abcabc")), r"conditions are numbers, \[N, V\] or \[N\]"),
+        (np.zeros((6, 2, 2)), "conditions are numbers"),
+        (np.zeros((5, 2)), r"6 images, but conditions of the shape \[5, 2\]"),
+        (np.zeros((6, 0)), "conditions of the shape"),
+        (np.full((6, 1), np.nan), "some conditions are not finite"),
+    ],
+)
+def test_conditions_that_are_none_are_refused(file, conditions, said):
+    with pytest.raises(Refused, match=said):
+        read_npz(saved(file, images=IMAGES, conditions=conditions), "set", "train")
+
+
 def test_splits(file):
     saved(file, train_images=IMAGES, test_images=IMAGES[:2], train_labels=np.arange(6), test_labels=np.arange(2))
     assert [read_npz(file, "set", split).count for split in ("train", "test", "all")] == [6, 2, 8]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,13 @@ def test_values_are_the_images_scaled():
     assert batch.labels is not None
     assert batch.labels.dtype == torch.int64
     assert batch.labels.tolist() == (which % 3).tolist()
+
+
+def test_conditions_are_fed_in_the_labels_place():
+    data = images()
+    vectors = np.random.default_rng(3).normal(size=(10, 3)).astype(np.float32)
+    feed = Feed(replace(data, conditions=vectors), batch=4, seed=0)
+    assert np.array_equal(feed.at(4).labels.numpy(), vectors[feed.indices(4, 4)])
 
 
 def test_points_are_fed_as_they_are():

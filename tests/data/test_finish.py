@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,8 +34,10 @@ def test_a_smaller_limit_is_the_start_of_a_larger():
 
 
 def test_limit_keeps_labels_with_their_images():
-    data = images()
+    data = replace(images(), conditions=np.arange(40, dtype=np.float32).reshape(20, 2))
     done = finish(data, Data(limit=5))
+    assert np.array_equal(done.conditions, data.conditions[subset(20, 5)])
+    assert done.fingerprint != finish(replace(data, conditions=data.conditions + 1), Data(limit=5)).fingerprint
     which = subset(20, 5)
     assert data.array is not None
     assert data.labels is not None

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gansmith.engine.sampler import Sampler, latents
+from gansmith.engine.sampler import Sampler, examples_of, latents
 
 
 def sampler(classes=("cat", "dog", "7"), modality="image", shape=(1, 2, 2), noise=4, coded=False):
@@ -76,6 +76,25 @@ def test_a_walk_varies_one_number_by_even_shares():
     torch.testing.assert_close(shares, torch.tensor([[0.1, 0.3, 0.5, 0.7, 0.9]] * 3).double(), atol=1e-6, rtol=0)
     with pytest.raises(ValueError, match="the dimensions 0 to 3, and not 4"):
         one.walk(4, 1)
+
+
+def test_vectors_are_asked_for_or_taken_from_the_training_in_turn():
+    rows = np.arange(200, dtype=np.float32).reshape(100, 2)
+    kept = examples_of(rows)
+    assert kept.shape == (64, 2)
+    assert np.array_equal(kept[[0, -1]], rows[[0, -1]])
+    assert np.array_equal(examples_of(rows[:5]), rows[:5])
+    one = Sampler(lambda z, v: z[:, :1] + v, shape=(2,), modality="points", noise=4, conditions=rows[:3])
+    assert np.array_equal(one.labels_for(5), rows[[0, 1, 2, 0, 1]])
+    assert one.labels_for(2, (0.5, -1)).tolist() == [[0.5, -1], [0.5, -1]]
+    assert np.array_equal(one.sample(3, label=[7, 7]), one.latents(3)[:, :1] + np.float32([7, 7]))
+    assert not one.labelled
+    for wrong in ((1.0,), 3, "cat"):
+        with pytest.raises(ValueError, match="told vectors of 2 numbers, not"):
+            one.labels_for(2, wrong)
+    for other in (sampler(), sampler(None)):
+        with pytest.raises(ValueError, match="not trained with vectors"):
+            other.labels_for(2, (1.0, 2.0))
 
 
 def test_truncation_scales_the_latents():

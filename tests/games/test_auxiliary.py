@@ -95,8 +95,9 @@ def test_features_know_no_label_and_logits_may():
 
 def test_what_it_cannot_be_is_said():
     nets = mlp.Generator(SHAPE, NOISE), mlp.Discriminator(SHAPE)
-    with pytest.raises(ValueError, match="needs data with labels"):
-        Auxiliary(*nets, classes=0, loss=adversarial.hinge())
+    for classes, vectors in ((0, False), (3, True)):
+        with pytest.raises(ValueError, match="needs data with labels"):
+            Auxiliary(*nets, classes=classes, vectors=vectors, loss=adversarial.hinge())
     with pytest.raises(ValueError, match="kind is cross-entropy or multi-hinge, not 'softmax'"):
         Auxiliary(*nets, classes=3, kind="softmax", loss=adversarial.hinge())
     plain = torch.nn.Sequential(Conv2d(1, 1, 4), torch.nn.Flatten())

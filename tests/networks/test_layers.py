@@ -139,6 +139,8 @@ def test_padding_reflects_below_and_to_the_right():
 
 def test_one_hot():
     assert one_hot(torch.tensor([1, 0]), 3, torch.zeros(1)).tolist() == [[0, 1, 0], [1, 0, 0]]
+    vectors = torch.tensor([[0.5, -1.0, 2.0]])
+    assert one_hot(vectors, 3, torch.zeros(1, dtype=torch.float64)).tolist() == vectors.tolist()
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(400, 300), nn.Conv2d(32, 300, 3)], ids=["linear", "convolution"])
@@ -194,21 +196,22 @@ def test_batch_norm_by_class():
     torch.manual_seed(0)
     norm = layers.ClassBatchNorm(3, 4).double()
     with torch.no_grad():
-        norm.scale.normal_()
+        norm.gain.normal_()
         norm.shift.normal_()
     x, labels = torch.randn(6, 3, 2, 5, dtype=torch.float64, requires_grad=True), torch.tensor([3, 0, 1, 1, 3, 2])
     bare = nn.BatchNorm2d(3, affine=False).double()
     plain = bare(x)
     expected = torch.stack([
-        torch.stack([norm.scale[y, c] * plain[b, c] + norm.shift[y, c] for c in range(3)]) for b, y in enumerate(labels)
+        torch.stack([(1 + norm.gain[y, c]) * plain[b, c] + norm.shift[y, c] for c in range(3)])
+        for b, y in enumerate(labels)
     ])  # fmt: skip
     out = norm(x, labels)
     assert torch.allclose(out, expected)
-    grads = [torch.autograd.grad(y.pow(3).sum(), (x, norm.scale, norm.shift)) for y in (out, expected)]
+    grads = [torch.autograd.grad(y.pow(3).sum(), (x, norm.gain, norm.shift)) for y in (out, expected)]
     for mine, theirs in zip(*grads, strict=True):
         assert torch.allclose(mine, theirs)
     norm.eval(), bare.eval()
-    mean = [p.mean(0)[:, None, None] for p in (norm.scale, norm.shift)]
+    mean = [p.mean(0)[:, None, None] for p in (1 + norm.gain, norm.shift)]
     assert torch.allclose(norm(x), bare(x) * mean[0] + mean[1])
     assert couples(norm)
     assert torch.allclose(layers.ClassBatchNorm(3, 0).double()(x, labels), plain)

@@ -63,6 +63,23 @@ def test_labels_matter(family: str):
     assert discriminator(x, a)[0] != discriminator(x, b)[0]
 
 
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_vector_takes_the_classes_place_and_a_unit_vector_is_a_class(family: str):
+    torch.manual_seed(0)
+    module, arguments = FAMILIES[family]
+    generator, noise = module.Generator((1, 8, 8), 6, 3, **arguments).eval(), torch.randn(4, 6)
+    discriminator = module.Discriminator((1, 8, 8), 3, **arguments).eval()
+    with torch.no_grad():
+        for p in generator.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    labels, x = torch.tensor([0, 1, 2, 0]), torch.randn(4, 1, 8, 8)
+    vectors = torch.randn(4, 3)
+    for network, data in ((generator, noise), (discriminator, x)):
+        torch.testing.assert_close(network(data, torch.eye(3)[labels]), network(data, labels))
+        moved = network(data, vectors + torch.tensor([0.1, 0, 0])) - network(data, vectors)
+        assert (moved.reshape(4, -1) != 0).any(1).all()
+
+
 @pytest.mark.parametrize("classes", [0, 5])
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_a_discriminator_is_its_two_halves(family: str, classes: int):

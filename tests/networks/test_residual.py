@@ -56,7 +56,7 @@ def test_a_growing_block_is_its_formula(classes: int):
 
     def normed(x: torch.Tensor, norm: nn.Module) -> torch.Tensor:
         if classes:
-            return by_class(x, norm.scale, norm.shift, labels)  # type: ignore[arg-type]
+            return by_class(x, 1 + norm.gain, norm.shift, labels)  # type: ignore[arg-type]
         return by_class(x, norm.norm.weight[None], norm.norm.bias[None], [0, 0])  # type: ignore[index, union-attr]
 
     def twice(x: torch.Tensor) -> torch.Tensor:

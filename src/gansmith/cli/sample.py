@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,17 @@ def truncation(text: str) -> float:
     return value
 
 
+def vector(text: str) -> tuple[float, ...]:
+    """Numbers with commas between."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(map(math.isfinite, found)):
+        raise argparse.ArgumentTypeError(f"expected numbers with commas between, not {text!r}")
+    return found
+
+
 def dimension(text: str) -> int:
     """A whole number from 0."""
     if not text.isdigit():
@@ -54,6 +66,7 @@ def parser() -> Parser:
     flags.add_argument("-n", "--number", type=whole, metavar="N", help="how many (64; in a film 16)")
     flags.add_argument("--seed", type=seed, default=0, metavar="S", help="equal seeds give equal samples (0)")
     flags.add_argument("--label", metavar="L", help="one class only, by its name or number")
+    flags.add_argument("--condition", type=vector, metavar="V", help="one vector only, as 0.1,0.2 (--condition=-1,0)")
     flags.add_argument("--walk", type=dimension, metavar="D", help="vary number D of each latent, counted from 0")
     flags.add_argument("--truncation", type=truncation, default=1.0, metavar="T", help="in (0, 1]; less is safer (1)")
     flags.add_argument("--out", default="samples.png", metavar="PATH", help="picture, .npz, .gif, .mp4 or folder/")
@@ -78,16 +91,19 @@ def run(argv: Sequence[str]) -> int:
 
     model = gansmith.load(args.run, checkpoint=args.checkpoint, device=args.device)
     n = args.number or (16 if kind == "film" else 64 if args.walk is None else 8)
+    if args.label is not None and args.condition is not None:
+        raise Refused("--label and --condition: a model takes the one or the other")
+    asked = args.label if args.condition is None else args.condition
     try:
-        labels = model.labels_for(n, args.label)
+        labels = model.labels_for(n, asked)
     except ValueError as error:
-        raise Refused(f"--label: {error}") from None
+        raise Refused(f"--{'label' if args.condition is None else 'condition'}: {error}") from None
     if args.walk is not None:
         made = _walk(model, out, kind, n, labels, args)
     elif kind == "film":
         made = _film(model, out, n, labels, args)
     else:
-        examples = model.sample(n, seed=args.seed, label=args.label, truncation=args.truncation)
+        examples = model.sample(n, seed=args.seed, label=asked, truncation=args.truncation)
         made = _write(model, out, kind, examples, labels, args)
     print(f"{out}: {made} of {args.run} after {model.images:,} images, seed {args.seed}")
     return DONE
@@ -128,14 +144,15 @@ def _write(model: Any, out: Path, kind: str, examples: Any, labels: Any, args: a
     from gansmith import media
 
     n = f"{len(examples):,} samples"
+    classed = labels if model.classes else None  # a vector is neither a colour nor a part of a name
     if kind == "npz":
         media.save_npz(out, examples, labels)
     elif model.modality == "points":
         if kind == "folder":
             raise Refused(f"{out}: points are no pictures", "Give an .npz for the numbers, or a .png for a plot.")
-        media.save_image(out, media.scatter(examples, labels=labels))
+        media.save_image(out, media.scatter(examples, labels=classed))
     elif kind == "folder":
-        media.save_singles(out, examples, labels, classes=model.classes, seed=args.seed)
+        media.save_singles(out, examples, classed, classes=model.classes, seed=args.seed)
     else:
         each_class = len(model.classes) if model.classes and args.label is None and len(model.classes) <= 32 else None
         media.save_image(out, media.grid(examples, args.columns or each_class))
@@ -152,7 +169,7 @@ def _walk(model: Any, out: Path, kind: str, n: int, labels: Any, args: argparse.
         z = model.walk(args.walk, n, steps, seed=args.seed)
     except ValueError as error:
         raise Refused(f"--walk: {error}") from None
-    told = None if labels is None else labels.repeat(steps)
+    told = None if labels is None else labels.repeat(steps, axis=0)
     media.save_image(out, media.grid(model.decode(z, told, truncation=args.truncation), steps))
     return f"{n:,} samples, each in {steps} steps of latent {args.walk},"
 

@@ -1,7 +1,8 @@
-"""Images in an `.npz`: `images`, and `labels` if there are any."""
+"""Images in an `.npz`: `images`, and `labels` or `conditions` if there are any."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ def read_npz(path: Path, name: str, split: str) -> Dataset:
     """A split of the images in an `.npz`.
 
     The arrays are `images` (uint8 [N, C, H, W], [N, H, W, C] or [N, H, W]) and, optionally, `labels` ([N],
-    whole numbers or text); or the same with `train_` and `test_` before them, for a file that has splits.
+    whole numbers or text) and `conditions` ([N, V], any numbers); or the same with `train_` and `test_` before them,
+    for a file that has splits.
     Pickled arrays are never read.
 
     Raises:
@@ -34,6 +36,8 @@ def read_npz(path: Path, name: str, split: str) -> Dataset:
                 parts = _parts(path, known, split)
                 images = [_layout(path, key, archive[key]) for key, _ in parts]
                 raw = [_array(path, label, archive[label]) for _, label in parts if label in known]
+                told = [label.removesuffix("labels") + "conditions" for _, label in parts]
+                vectors = [_array(path, key, archive[key]) for key in told if key in known]
     except Refused:
         raise
     except Exception as error:
@@ -46,6 +50,12 @@ def read_npz(path: Path, name: str, split: str) -> Dataset:
     array = np.concatenate([part for part, _ in images]) if len(images) > 1 else images[0][0]
     labels, classes = (None, None) if len(raw) < len(parts) else labels_of(path, np.concatenate(raw), len(array))
     has_splits = "images" not in known
+    conditions = conditions_of(path, vectors, len(array)) if len(vectors) == len(parts) else None
+    notes = [note for _, note in images if note]
+    if conditions is not None:
+        spread = conditions.std(0)
+        told_of = f"conditions: {conditions.shape[1]} numbers, of deviation {spread.min():.3g} to {spread.max():.3g}"
+        notes.append(f"{told_of}, as they are (about 1 is best)")
     return Dataset(
         name,
         "image",
@@ -54,8 +64,9 @@ def read_npz(path: Path, name: str, split: str) -> Dataset:
         array,
         labels=labels,
         classes=classes,
+        conditions=conditions,
         split=split if has_splits else "all",
-        notes=tuple(dict.fromkeys(note for _, note in images if note)),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -108,7 +119,27 @@ def labels_of(where: object, raw: NDArray[np.generic], count: int) -> tuple[NDAr
     if flat.ndim != 1 or len(flat) != count:
         raise Refused(f"{where}: {count:,} images, but labels of the shape {list(raw.shape)}")
     if flat.dtype.kind not in "iubUS":
-        raise Refused(f"{where}: labels are {flat.dtype}; they should be whole numbers, or text")
+        raise Refused(
+            f"{where}: labels are {flat.dtype}; they should be whole numbers, or text",
+            "Numbers that are measures rather than kinds are called `conditions`.",
+        )
     values, labels = np.unique(flat, return_inverse=True)
     names = tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.tolist())
     return labels.reshape(-1).astype(np.int64), names
+
+
+def conditions_of(where: object, parts: Sequence[NDArray[np.generic]], count: int) -> NDArray[np.float32]:
+    """Conditions float32 [count, V] of raw ones: numbers, one vector (or one number) an example.
+
+    Raises:
+        Refused: of another type, not finite, or not as many as examples.
+    """
+    if any(part.ndim not in (1, 2) or part.dtype.kind not in "iuf" for part in parts):
+        raise Refused(f"{where}: conditions are numbers, [N, V] or [N]")
+    rows = [part.reshape(len(part), -1) for part in parts]
+    if len({part.shape[1] for part in rows}) > 1 or sum(map(len, rows)) != count or rows[0].shape[1] == 0:
+        raise Refused(f"{where}: {count:,} images, but conditions of the shape {list(parts[0].shape)}")
+    whole = np.concatenate(rows).astype(np.float32)
+    if not np.isfinite(whole).all():
+        raise Refused(f"{where}: some conditions are not finite")
+    return whole

@@ -46,6 +46,8 @@ class Dataset:
             and free of shared state); or None.
         labels: int64 [count], or None.
         classes: a name for each label, or None.
+        conditions: float32 [count, V], a vector for each example that networks are told of in the labels' place; or
+            None.
         split: the split that this is; `all` where the source knows no splits.
         fingerprint: sha256 in hex over the examples as they are fed, and their labels; equal data,
             equal fingerprint, in memory or not.
@@ -64,6 +66,7 @@ class Dataset:
     read: Callable[[int], NDArray[np.uint8]] | None = None
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] | None = None
+    conditions: NDArray[np.float32] | None = None
     split: str = "train"
     fingerprint: str = ""
     problems: tuple[Problem, ...] = ()
@@ -77,7 +80,7 @@ class Batch(NamedTuple):
 
     Attributes:
         data: float [B, *shape]; images in [-1, 1].
-        labels: int64 [B], or None.
+        labels: int64 [B]; or float [B, V], where a vector is the condition; or None.
         more: whatever else a play needs, by name (a pair's other half, a condition), first axis B.
     """
 

@@ -70,7 +70,8 @@ class Feed:
         self._low, self._high = rank * batch // world, (rank + 1) * batch // world
         self._channels_last = channels_last and dataset.modality == "image"
         self._epochs: OrderedDict[int, _Epoch] = OrderedDict()
-        self._labels = None if dataset.labels is None else torch.tensor(dataset.labels, device=self.device)
+        told = dataset.labels if dataset.conditions is None else dataset.conditions
+        self._labels = None if told is None else torch.tensor(told, device=self.device)
         self._data = None if dataset.array is None else self._resident(dataset.array)
         self._reader = None
         if self._data is None:
@@ -80,7 +81,8 @@ class Feed:
         """The slice, for this rank, of the batch whose first example is the `first`-th of the training.
 
         Returns:
-            Data float32 [slice, *shape], images as x / 127.5 - 1; labels int64 [slice], or None.
+            Data float32 [slice, *shape], images as x / 127.5 - 1; labels int64 [slice], or conditions float32
+            [slice, V] in their place, or None.
         """
         index, flips = self._lookup(first + self._low, self._high - self._low)
         labels = None if self._labels is None else self._labels.index_select(0, index)

@@ -59,19 +59,24 @@ def finish(dataset: Dataset, spec: Data) -> Dataset:
         Refused: options that do not suit it.
     """
     assert dataset.array is not None
-    array, labels, notes = dataset.array, dataset.labels, dataset.notes + limit_note(dataset.count, spec.limit)
+    array, notes = dataset.array, dataset.notes + limit_note(dataset.count, spec.limit)
+    labels, conditions = dataset.labels, dataset.conditions
     if spec.limit is not None:
         chosen = subset(dataset.count, spec.limit)
-        array, labels = array[chosen], None if labels is None else labels[chosen]
+        array = array[chosen]
+        labels, conditions = (None if each is None else each[chosen] for each in (labels, conditions))
     if dataset.modality == "image":
         array = decoder(spec).refit(array.astype(np.uint8, copy=False))
         notes += fit_notes(dataset.shape, array.shape[1:], spec)
     elif spec.resolution is not None or spec.channels is not None:
         raise Refused(f"{dataset.name}: these are points, which have no resolution and no channels")
     shape = array.shape[1:]
-    whole = replace(dataset, array=array, labels=labels, count=len(array), shape=shape, notes=notes)
+    whole = replace(
+        dataset, array=array, labels=labels, conditions=conditions, count=len(array), shape=shape, notes=notes
+    )
     whole = with_labels(whole, spec.labels)
-    return replace(whole, fingerprint=fingerprint(shape, (digest(one) for one in array), whole.labels))
+    held = fingerprint(shape, (digest(one) for one in array), whole.labels, whole.conditions)
+    return replace(whole, fingerprint=held)
 
 
 def fit_notes(source: tuple[int, ...] | None, shape: tuple[int, ...], spec: Data) -> tuple[str, ...]:

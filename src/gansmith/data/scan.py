@@ -126,11 +126,19 @@ def digest(example: NDArray[np.generic]) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(example).data).digest()
 
 
-def fingerprint(shape: tuple[int, ...], digests: Iterable[bytes], labels: NDArray[np.int64] | None) -> str:
-    """The sha256, in hex, of a whole dataset: its shape, its examples' digests in order, its labels."""
+def fingerprint(
+    shape: tuple[int, ...],
+    digests: Iterable[bytes],
+    labels: NDArray[np.int64] | None,
+    conditions: NDArray[np.float32] | None = None,
+) -> str:
+    """The sha256, in hex, of a whole dataset: its shape, its examples' digests in order, its labels or conditions."""
     whole = hashlib.sha256(f"gansmith 1 {shape} {labels is not None}".encode())
     for each in digests:
         whole.update(each)
     if labels is not None:
         whole.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    if conditions is not None:
+        whole.update(f"conditions {conditions.shape}".encode())
+        whole.update(np.ascontiguousarray(conditions, dtype="<f4").data)
     return whole.hexdigest()

@@ -17,7 +17,7 @@ from gansmith.data.feed import Feed
 from gansmith.draws import Draws
 from gansmith.engine import distributed
 from gansmith.engine.hardware import Numerics
-from gansmith.engine.sampler import Sampler
+from gansmith.engine.sampler import Sampler, examples_of
 from gansmith.engine.side import Flat, Side
 from gansmith.engine.step import Compiled, Eager, Stepper
 from gansmith.errors import Refused
@@ -42,7 +42,7 @@ class Player:
 
     Args:
         game: as built, on the CPU in float32.
-        dataset: labels are fed where it has them.
+        dataset: labels or conditions are fed where it has them.
         recipe: resolved.
         device: where to train.
         numerics: how to compute.
@@ -327,10 +327,11 @@ class Player:
         """A sampler of the averaged weights."""
         game, dataset = self.shown(), self.dataset
         classes = dataset.classes if dataset.labels is not None else None
+        conditions = None if dataset.conditions is None else examples_of(dataset.conditions)
         return Sampler(
             game.generate, shape=dataset.shape, modality=dataset.modality, noise=self.recipe.noise,
-            classes=game.classes or classes, coded=game.classes is not None, truncated=game.truncated,
-            device=self.device,
+            classes=game.classes or classes, coded=game.classes is not None, conditions=conditions,
+            truncated=game.truncated, device=self.device,
         )  # fmt: skip
 
     # --- state -------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -10,10 +10,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+KEPT = 64
+"""Conditions of the training that a run remembers."""
+
 
 def latents(n: int, size: int, seed: int) -> NDArray[np.float32]:
     """`n` standard-normal latent vectors, [n, size]; the first k of n are those of k."""
     return np.random.Generator(np.random.PCG64(seed)).standard_normal((n, size), dtype=np.float32)
+
+
+Label = int | str | Sequence[float]
+"""A class by its number or name, or a vector."""
+
+
+def examples_of(conditions: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Up to `KEPT` of a training's conditions, evenly spaced, for a sampler to take in turn."""
+    return conditions[np.linspace(0, len(conditions) - 1, min(KEPT, len(conditions))).round().astype(np.int64)]
 
 
 class Sampler:
@@ -25,6 +37,7 @@ class Sampler:
         noise: dimensions of the latent vector.
         classes: names of the labels where the generator can be asked for one, else None.
         coded: whether they are the game's own and not the data's: then the latents choose where none is asked for.
+        conditions: some vectors [m, V] that the training's examples had, where the generator is told such; else None.
     """
 
     def __init__(
@@ -36,6 +49,7 @@ class Sampler:
         noise: int,
         classes: tuple[str, ...] | None = None,
         coded: bool = False,
+        conditions: NDArray[np.float32] | None = None,
         truncated: Callable[[torch.Tensor, torch.Tensor | None, float], torch.Tensor] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -43,18 +57,25 @@ class Sampler:
         self._truncated = truncated or (lambda noise, labels, psi: generate(noise * psi, labels))
         self.shape, self.modality, self.noise = shape, modality, noise
         self.classes, self.coded, self.device = classes, coded, torch.device(device)
+        self.conditions = conditions
 
     @property
     def labelled(self) -> bool:
         """Whether samples are made of the data's labels."""
         return self.classes is not None and not self.coded
 
-    def labels_for(self, n: int, label: int | str | None = None, *, seed: int = 0) -> NDArray[np.int64] | None:
+    def labels_for(self, n: int, label: Label | None = None, *, seed: int = 0) -> NDArray[Any] | None:
         """Labels for n samples: the one asked for, or each class in turn; None where unconditional.
+
+        Where vectors are the condition: the one asked for, or those of the training in turn, float32 [n, V].
 
         Raises:
             ValueError: a label that the generator does not know, or any where it is unconditional.
         """
+        if self.conditions is not None:
+            return self._conditions_for(n, label)
+        if label is not None and not isinstance(label, int | str):
+            raise ValueError("this model was not trained with vectors, so none can be asked for")
         if self.classes is None:
             if label is not None:
                 raise ValueError("this model was trained without labels, so none can be asked for")
@@ -66,6 +87,15 @@ class Sampler:
         if not 0 <= index < len(self.classes):
             raise ValueError(f"no label {label!r}; the model knows {', '.join(self.classes)}")
         return np.full(n, index, dtype=np.int64)
+
+    def _conditions_for(self, n: int, asked: Label | None) -> NDArray[np.float32]:
+        assert self.conditions is not None
+        if asked is None:
+            return self.conditions[np.arange(n) % len(self.conditions)]
+        width = self.conditions.shape[1]
+        if isinstance(asked, int | str) or len(asked) != width:
+            raise ValueError(f"this model is told vectors of {width} numbers, not {asked!r}")
+        return np.tile(np.asarray(asked, np.float32), (n, 1))
 
     def latents(self, n: int, seed: int = 0) -> NDArray[np.float32]:
         """`n` latent vectors of a seed, float32 [n, noise]; the first k of n are those of k."""
@@ -94,7 +124,7 @@ class Sampler:
 
     @torch.inference_mode()
     def decode(
-        self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256, truncation: float = 1.0
+        self, z: NDArray[np.float32], labels: NDArray[Any] | None = None, batch: int = 256, truncation: float = 1.0
     ) -> NDArray[Any]:
         """Examples of latents [n, noise]: uint8 [n, C, H, W] of images, float32 [n, *shape] otherwise."""
         out: list[NDArray[Any]] = []
@@ -110,7 +140,7 @@ class Sampler:
         return np.concatenate(out) if out else np.zeros((0, *self.shape), np.uint8)
 
     @torch.inference_mode()
-    def render(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None = None, batch: int = 256) -> torch.Tensor:
+    def render(self, z: NDArray[np.float32], labels: NDArray[Any] | None = None, batch: int = 256) -> torch.Tensor:
         """Images of latents [n, noise], float32 [n, C, H, W], 0 to 255, neither rounded nor clipped."""
         out = []
         for at in range(0, len(z), batch):
@@ -119,13 +149,13 @@ class Sampler:
             out.append(self._generate(noise, wanted).float().mul(127.5).add(127.5))
         return torch.cat(out)
 
-    def sample(self, n: int, *, seed: int = 0, label: int | str | None = None, truncation: float = 1.0) -> NDArray[Any]:
+    def sample(self, n: int, *, seed: int = 0, label: Label | None = None, truncation: float = 1.0) -> NDArray[Any]:
         """Draw samples.
 
         Args:
             n: how many.
             seed: equal seeds give equal samples, whatever n is (to a rounding: one level of 256).
-            label: a class by name or number; None takes each class in turn.
+            label: a class by name or number, or a vector; None takes each class, or the training's vectors, in turn.
             truncation: in (0, 1]; less is safer and less diverse. A factor of the latents' spread, or of what the
                 generator would rather have it be (StyleGAN: the distance of styles from their mean).
 

@@ -31,6 +31,7 @@ class Classifying(Synthesis):
         generator: (noise [B, noise], labels) → data.
         discriminator: a `Critic`; unconditional (`classes: 0`), or told the class by projection.
         classes: number of classes.
+        vectors: whether the data have vectors in the classes' place, which this game cannot tell.
         fakes: the discriminator's side minimises the cost of fakes as well, by the labels that they were asked for.
         discriminator_weight, generator_weight: factors of the cost, on either side.
         others: what `Synthesis` takes.
@@ -44,13 +45,14 @@ class Classifying(Synthesis):
         discriminator: nn.Module,
         *,
         classes: int,
+        vectors: bool,
         fakes: bool,
         discriminator_weight: float,
         generator_weight: float,
         **others: Any,
     ) -> None:
         super().__init__(generator, discriminator, **others)
-        if classes < 2:
+        if classes < 2 or vectors:
             raise ValueError("a game that tells classes needs data with labels, and not --conditional false")
         self.of_fakes = fakes
         self.discriminator_weight, self.generator_weight = discriminator_weight, generator_weight
@@ -85,7 +87,7 @@ class Auxiliary(Classifying):
     Args:
         generator: (noise [B, noise], labels) → data.
         discriminator: a `Critic`; unconditional (`classes: 0`), or told the class by projection.
-        classes: number of classes.
+        classes, vectors: number of classes; and that they are classes.
         kind: the classifier's loss, `cross-entropy` or `multi-hinge`.
         fakes: the discriminator's side minimises it on fakes as well.
         discriminator_weight, generator_weight: w_D and w_G.
@@ -100,6 +102,7 @@ class Auxiliary(Classifying):
         discriminator: nn.Module,
         *,
         classes: int = 0,
+        vectors: bool = False,
         kind: str = "cross-entropy",
         fakes: bool = True,
         discriminator_weight: float = 1.0,
@@ -109,8 +112,8 @@ class Auxiliary(Classifying):
         **others: Any,
     ) -> None:
         super().__init__(
-            generator, discriminator, classes=classes, fakes=fakes, discriminator_weight=discriminator_weight,
-            generator_weight=generator_weight, **others,
+            generator, discriminator, classes=classes, vectors=vectors, fakes=fakes,
+            discriminator_weight=discriminator_weight, generator_weight=generator_weight, **others,
         )  # fmt: skip
         kind = kind.replace("_", "-")
         if kind not in KINDS:

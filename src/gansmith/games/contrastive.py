@@ -22,7 +22,7 @@ class Contrastive(Classifying):
     Args:
         generator: (noise [B, noise], labels) → data.
         discriminator: a `Critic`; unconditional (`classes: 0`), or told the class by projection.
-        classes: number of classes.
+        classes, vectors: number of classes; and that they are classes.
         kind: C, `data-to-data` (ReACGAN's) or `conditional` (ContraGAN's).
         temperature: by which cosines are divided.
         margin: m_p of `data-to-data`: a cosine with the class's proxy above it costs nothing more.
@@ -40,6 +40,7 @@ class Contrastive(Classifying):
         discriminator: nn.Module,
         *,
         classes: int = 0,
+        vectors: bool = False,
         kind: str = "data-to-data",
         temperature: float = 0.5,
         margin: float = 0.98,
@@ -52,8 +53,8 @@ class Contrastive(Classifying):
         **others: Any,
     ) -> None:
         super().__init__(
-            generator, discriminator, classes=classes, fakes=fakes, discriminator_weight=discriminator_weight,
-            generator_weight=generator_weight, **others,
+            generator, discriminator, classes=classes, vectors=vectors, fakes=fakes,
+            discriminator_weight=discriminator_weight, generator_weight=generator_weight, **others,
         )  # fmt: skip
         if temperature <= 0:
             raise ValueError(f"temperature must be above 0, not {temperature}")

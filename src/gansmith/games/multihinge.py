@@ -26,7 +26,7 @@ class Multihinge(Synthesis):
     Args:
         generator: (noise [B, noise], labels) → data.
         discriminator: a `Critic`, unconditional (`classes: 0`); its own logit is not used.
-        classes: number of classes, K.
+        classes, vectors: number of classes, K; and that they are classes.
         generator_weight: factor of L_G.
         spectral: divide the scores' weights by their largest singular value.
         loss: not used.
@@ -41,13 +41,14 @@ class Multihinge(Synthesis):
         discriminator: nn.Module,
         *,
         classes: int = 0,
+        vectors: bool = False,
         generator_weight: float = 1.0,
         spectral: bool = False,
         loss: AdversarialLoss | None = None,
         **others: Any,
     ) -> None:
         super().__init__(generator, discriminator, loss=hinge(), **others)
-        if classes < 2:
+        if classes < 2 or vectors:
             raise ValueError("multihinge needs data with labels, and not --conditional false")
         self.generator_weight = generator_weight
         self.classifier = Head(self.feature_width, classes + 1, spectral=spectral)

@@ -223,6 +223,17 @@ class Scorer:
         draws = np.random.Generator(np.random.PCG64([seed, 1])).integers(self._train.count, size=n)
         return self._train.labels[draws]
 
+    def conditions(self, n: int, *, seed: int = 0) -> NDArray[np.float32]:
+        """Conditions of the training data, drawn as `labels` are, float32 [n, V].
+
+        Raises:
+            Refused: the data have none.
+        """
+        if self._train.conditions is None:
+            raise Refused(f"{self._train.name}: has no conditions, and the model makes samples of such")
+        draws = np.random.Generator(np.random.PCG64([seed, 1])).integers(self._train.count, size=n)
+        return self._train.conditions[draws]
+
     # --- the reference -----------------------------------------------------------------------------
 
     def _choose_reference(self, n: int | None) -> None:

@@ -85,7 +85,8 @@ class Discriminator(Critic):
         grid = features.view(len(features), *self.base, -1).permute(0, 3, 1, 2)
         logits = self.last(grid).flatten()
         if labels is not None and self.classes:
-            logits = logits + (grid.mean((2, 3)) * self.embedding(labels)).sum(1)
+            of = one_hot(labels, self.classes, grid) @ self.embedding.weight
+            logits = logits + (grid.mean((2, 3)) * of).sum(1)
         return logits
 
 

@@ -234,7 +234,12 @@ def pad_to(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def one_hot(labels: torch.Tensor, classes: int, like: torch.Tensor) -> torch.Tensor:
-    """Labels [B] as [B, classes], in the type of `like`."""
+    """Labels [B] as [B, classes], in the type of `like`; vectors [B, classes] are what they are.
+
+    So whatever takes a class by way of this takes a vector as well, for which `classes` is its length.
+    """
+    if labels.is_floating_point():
+        return labels.to(like.dtype)
     # F.one_hot looks at the largest label, for which a device is waited for and a trace gives up.
     return like.new_zeros(len(labels), classes).scatter_(1, labels.unsqueeze(1), 1.0)
 
@@ -289,14 +294,14 @@ class ClassLogit(nn.Module):
 
 
 class ClassBatchNorm(nn.Module):
-    """Batch norm whose scale and shift are the class's own: γ_c (x − μ) / √(σ² + ε) + β_c.
+    """Batch norm whose scale and shift are the class's own: (1 + γ_c) (x − μ) / √(σ² + ε) + β_c.
 
-    Dumoulin et al., 2017, Equation 5 (arXiv:1610.07629); μ and σ of the whole batch, as in de Vries et al., 2017
-    (arXiv:1707.00683).
+    Dumoulin et al., 2017, Equation 5 (arXiv:1610.07629); μ and σ of the whole batch, and γ and β as changes that are 0
+    at first, as in de Vries et al., 2017 (arXiv:1707.00683). Of a vector, both are linear in it.
 
     Args:
         features: channels.
-        classes: number of classes; 0 is plain batch norm.
+        classes: number of classes, or the length of a vector; 0 is plain batch norm.
     """
 
     def __init__(self, features: int, classes: int) -> None:
@@ -304,7 +309,7 @@ class ClassBatchNorm(nn.Module):
         self.classes = classes
         self.norm = BatchNorm(features, affine=not classes)
         if classes:
-            self.scale = nn.Parameter(torch.ones(classes, features))
+            self.gain = nn.Parameter(torch.zeros(classes, features))
             self.shift = nn.Parameter(torch.zeros(classes, features))
 
     def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
@@ -313,11 +318,11 @@ class ClassBatchNorm(nn.Module):
         if not self.classes:
             return x
         if labels is None:
-            scale, shift = self.scale.mean(0, keepdim=True), self.shift.mean(0, keepdim=True)
+            gain, shift = self.gain.mean(0, keepdim=True), self.shift.mean(0, keepdim=True)
         else:
             of = one_hot(labels, self.classes, x)
-            scale, shift = of @ self.scale, of @ self.shift
-        return torch.addcmul(shift[:, :, None, None], x, scale[:, :, None, None])
+            gain, shift = of @ self.gain, of @ self.shift
+        return torch.addcmul(shift[:, :, None, None], x, 1 + gain[:, :, None, None])
 
 
 class SpectralNorm(nn.Module):

@@ -136,10 +136,10 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def _follow(self, w: torch.Tensor, labels: torch.Tensor | None) -> None:
-        """Move the mean of each class that is in the batch, by all ranks' rows."""
+        """Move the mean of each class that is in the batch, by all ranks' rows; of vectors, that of all."""
         w = w.to(self.w_mean.dtype)
         of = w.new_ones(len(w), len(self.w_mean))
-        if labels is not None and len(self.w_mean) > 1:
+        if labels is not None and len(self.w_mean) > 1 and not labels.is_floating_point():
             of = one_hot(labels, len(self.w_mean), w)
         sums = collectives.all_sum(of.t() @ torch.cat([w, torch.ones_like(w[:, :1])], 1))
         number = sums[:, -1:]
@@ -178,7 +178,7 @@ class Generator(nn.Module):
         """
         styles = self.styles(noise, labels)
         middle = self.w_mean.to(styles.dtype)
-        alike = labels is None or len(middle) == 1
+        alike = labels is None or len(middle) == 1 or labels.is_floating_point()
         middle = middle.mean(0, keepdim=True) if alike else middle[labels]
         return self.synthesis(torch.lerp(middle[:, None].expand_as(styles), styles, psi))
 
