@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -98,3 +99,11 @@ def test_a_field_that_was_set_beats_the_rule():
     recipe = validate(merge(merge(read_fields("auto")[0], fields), {"batch": 7}), "auto")
     assert recipe.batch == 7
     assert recipe.noise == fields["noise"]
+
+
+def test_the_restraint_on_points_goes_with_the_square_of_their_spread():
+    near, far = (choose(replace(POINTS, spread=spread))[0] for spread in (1.0, 2.0))
+    weights = [fields["penalties"]["r1"]["weight"] for fields in (near, far)]
+    assert weights[1]["start"] == pytest.approx(4 * weights[0]["start"])
+    assert weights[1]["end"] == pytest.approx(4 * weights[0]["end"])
+    assert choose(replace(POINTS, spread=0.0))[0]["penalties"]["r1"]["weight"]["start"] > 0
