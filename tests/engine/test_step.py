@@ -32,7 +32,7 @@ def test_a_traced_step_equals_the_eager_one(name):
     assert a == pytest.approx(b, rel=1e-5)
     # A trace for each variant: with penalties of every 2 and 3 steps, four of the discriminator's.
     variants = {key[:2] for key in compiled.stepper.traced}
-    assert len(variants) == {"r3gan": 5, "hinge-r1": 3}.get(name, 2)
+    assert len(variants) == {"r3gan": 5, "hinge-r1": 3, "vae": 1, "vae-gan": 3}.get(name, 2)
 
 
 @pytest.mark.parametrize("name", RECIPES)
