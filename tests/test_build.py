@@ -45,9 +45,36 @@ def test_every_shipped_recipe_builds(name: str):
     side = made.data.resolution or (32 if name != "dcgan" else 16)
     with torch.device("meta"):  # hundreds of millions of weights, none of them stored
         game = build(made, Facts((2,) if "mlp" in name else (3, int(side), int(side)), 5 if made.conditional else 0))  # type: ignore[arg-type]
+    if made.game.name != "synthesis":
+        assert not made.penalties
+        assert not made.augment
+        return
     assert isinstance(game, Synthesis)
     assert (game.augment is not None) == bool(made.augment)
     assert set(game.penalties) == set(made.penalties)
+
+
+@pytest.mark.parametrize("name", ["ali", "bigan", "vae", "vae-gan"])
+def test_every_game_with_an_encoder_plays(name: str):
+    small = {f"{place}.width": 4 for place in ("networks.encoder", "generator", "discriminator")}
+    if name == "vae":
+        del small["discriminator.width"]
+    made = load(name, {"batch": 8, "images": 800, "precision": "fp32", **small})
+    images = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (24, 1, 8, 8)).astype(np.uint8)
+    dataset = Dataset("tiny", "image", (1, 8, 8), 24, array=images)
+    game = build(made, Facts((1, 8, 8)))
+    first = {key: parameter.detach().clone() for key, parameter in game.named_parameters()}
+    numerics = Numerics("cpu", "fp32", "highest", 1, False, torch.__version__, 1, "test")
+    player = Player(game, dataset, made, torch.device("cpu"), numerics)
+    player.round()
+    player.round()
+    assert player.images == 16
+    assert player.healthy()
+    assert all(math.isfinite(value) for value in player.terms().values())
+    still = {key for key, parameter in game.named_parameters() if torch.equal(first[key], parameter)}
+    assert still <= {"discriminator.last.weight", "discriminator.last.bias"}  # of BiGAN a head stands in its place
+    assert player.sampler().sample(2, seed=0).shape == (2, 1, 8, 8)
+    player.close()
 
 
 CLASSICS = (
@@ -253,6 +280,9 @@ def test_a_game_of_the_users_own_takes_what_it_names(tmp_path: Path):
     # What it does not take must not be passed over in silence.
     assert "penalties: the game" in refusal(recipe(game=name, penalties={"r1": {"weight": 1}}))
     assert "augment: the game" in refusal(recipe(game=name, augment={"ada": {"probability": 1}}))
+    assert "loss: the game" in refusal(recipe(game=name, loss="hinge"))
+    assert "discriminator_steps: the game" in refusal(recipe(game=name, discriminator_steps=2))
+    assert "encoder: the game" in refusal(recipe(game=name, networks={"encoder": "mlp"}))
     (tmp_path / "still.py").write_text(
         "from gansmith.games.game import Game\n"
         "class Still(Game):\n"

@@ -306,6 +306,13 @@ def test_files_that_are_no_recipe_are_refused(tmp_path: Any):
         load(bad)
 
 
+def test_a_parts_argument_that_yaml_took_for_text_is_a_number():
+    part = load(
+        "gan", {"loss.name": "hinge", "loss.scale": "1e-3", "loss.other": "e-3", "loss.third": "mine.py:A"}
+    ).loss
+    assert part.arguments == {"scale": 0.001, "other": "e-3", "third": "mine.py:A"}
+
+
 def test_an_override_that_cannot_be_read_is_refused():
     with pytest.raises(Refused, match=r"--optimizer.lr: cannot read"):
         parse_overrides({"optimizer.lr": "[1,"})

@@ -44,8 +44,8 @@ class Facts:
 
 
 _HELPERS = (
-    "game", "turn", "layers", "convolution", "equalised", "head", "modulation", "residual", "geometry", "adaptive",
-    "bands", "parts",
+    "game", "turn", "layers", "convolution", "equalised", "head", "joint", "modulation", "residual", "geometry",
+    "adaptive", "bands", "parts",
 )  # fmt: skip
 """Modules of the rooms that hold no part of their own."""
 
@@ -76,9 +76,14 @@ def build(recipe: Recipe, facts: Facts) -> Game:
         name = recipe.game.name
         cls = find("games", name, _camel(name))
         taken = accepted(cls)[0]
-        for part in ("penalties", "augment"):
-            if getattr(recipe, part) and part not in taken:
-                raise Refused(f"{part}: the game {name} takes none")
+        # What the game does not take must not be passed over in silence.
+        unused = [role for role in networks if role not in taken and "networks" not in taken]
+        plain = type(recipe).model_fields
+        for part in ("penalties", "augment", "loss", "discriminator_steps"):
+            if getattr(recipe, part) != plain[part].default and part not in taken:
+                unused.append(part)
+        if unused:
+            raise Refused(f"{unused[0]}: the game {name} takes none")
         if given["adaptive"] and "adaptive" not in taken:
             raise Refused(f"augment: the game {name} moves no probability; give a number or a ramp")
         return construct(cls, recipe.game.arguments, given, "game")

@@ -47,6 +47,10 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_SCIENTIFIC = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""2e-4, which YAML 1.1 reads as text."""
+
+
 class Open(BaseModel):
     """Base of what also takes the arguments of a constructor; `gansmith.build` checks them."""
 
@@ -55,7 +59,9 @@ class Open(BaseModel):
     @property
     def arguments(self) -> dict[str, Any]:
         """The constructor's own arguments."""
-        return dict(self.__pydantic_extra__ or {})
+        given = dict(self.__pydantic_extra__ or {})
+        # As `schedule.number`, but of what is surely one: a text may be meant as it is.
+        return {key: float(v) if isinstance(v, str) and _SCIENTIFIC.fullmatch(v) else v for key, v in given.items()}
 
 
 class Part(Open):

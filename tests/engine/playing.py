@@ -53,6 +53,17 @@ RECIPES = {
         "penalties": {"r1": {"weight": 1.0, "every": 4}}, "optimizer": {"name": "sgd", "betas": [0.9, 0.0], "lr": 1e-2},
         "game": {"name": "synthesis", "shared_fakes": False}, "clip": 1.0,
     },
+    "vae": {
+        "generator": MLP, "networks": {"encoder": {**MLP, "moments": 2, "dropout": 0.2}}, "game": "autoencoding",
+    },
+    "vae-gan": {
+        "generator": MLP, "discriminator": MLP, "networks": {"encoder": {**MLP, "moments": 2}},
+        "game": "autoencoding:VaeGan",
+    },
+    "bigan": {
+        "generator": {**MLP, "dropout": 0.2}, "discriminator": MLP, "networks": {"encoder": MLP},
+        "game": "bidirectional",
+    },
     "sngan": {
         "generator": {"network": "resnet", "width": 4},
         "discriminator": {"network": "resnet", "width": 4, "spectral": True},

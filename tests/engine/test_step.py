@@ -33,7 +33,7 @@ def test_a_traced_step_equals_the_eager_one(name):
     # A trace for each variant: with penalties of every 2 and 3 steps, four of the discriminator's; and none where the
     # last round has ended a phase, which may change what a move does.
     variants = {key[:2] for key in compiled.stepper.traced}
-    assert len(variants) == {"r3gan": 5, "hinge-r1": 3, "pggan": 0}.get(name, 2)
+    assert len(variants) == {"r3gan": 5, "hinge-r1": 3, "pggan": 0, "vae": 1, "vae-gan": 3}.get(name, 2)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -15,6 +15,7 @@ from gansmith.networks.layers import (
     SLOPE,
     BatchNorm,
     Dropout,
+    checked_moments,
     couples,
     one_hot,
     pad_to,
@@ -292,3 +293,9 @@ def test_spectral_norm_keeps_float32_vectors_in_bf16():
     out = layer.train()(torch.eye(6).bfloat16())
     assert (out.dtype, layer.norm.u.dtype) == (torch.bfloat16, torch.float32)
     assert torch.allclose(out.float(), wide, atol=0.02)
+
+
+def test_an_encoder_gives_a_vector_or_two():
+    assert [checked_moments(moments) for moments in (1, 2)] == [1, 2]
+    with pytest.raises(ValueError, match="moments must be 1"):
+        checked_moments(3)

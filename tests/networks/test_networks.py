@@ -112,6 +112,33 @@ def test_examples_are_treated_one_by_one_unless_it_is_said(family: str):
 # --- the perceptrons -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("moments", [1, 2])
+@pytest.mark.parametrize("classes", [0, 5])
+@pytest.mark.parametrize("shape", IMAGES, ids=str)
+@pytest.mark.parametrize("family", ["mlp", "dcgan"])
+def test_encoders_of_any_size_and_any_channels(family: str, shape: tuple[int, ...], classes: int, moments: int):
+    torch.manual_seed(0)
+    module, arguments = FAMILIES[family]
+    encoder = module.Encoder(shape, 6, classes, moments, **arguments)
+    assert encoder.moments == moments
+    labels = torch.tensor([0, 1, 2]) if classes else None
+    x = torch.randn(3, *shape, requires_grad=True)
+    encoded = encoder(x, labels)
+    assert encoded.shape == (3, 6 * moments)
+    (slope,) = torch.autograd.grad(encoded[:, -1].square().sum(), x)
+    assert (slope != 0).flatten(1).double().mean() > 0.9
+    if classes:
+        assert not torch.equal(encoder(x, torch.tensor([1, 1, 2]))[0], encoded[0])
+
+
+def test_an_encoder_is_a_discriminator_with_another_end():
+    encoder, discriminator = dcgan.Encoder((3, 32, 32), 100, moments=2), dcgan.Discriminator((3, 32, 32))
+    assert parameters(encoder) - 256 * 16 * 200 - 200 == parameters(discriminator) - 256 * 16 - 1
+    assert parameters(mlp.Encoder((2,), 5, hidden=(7,))) == 2 * 7 + 7 + 7 * 5 + 5
+    with pytest.raises(ValueError, match="moments must be 1"):
+        mlp.Encoder((2,), 5, moments=3)
+
+
 def test_the_tutorials_pair():
     shape = (1, 28, 28)
     assert parameters(mlp.Generator(shape, 100, dropout=0.3)) == 100 * 256 + 256 + 256 * 784 + 784

@@ -189,7 +189,9 @@ def opening(recipe: Recipe, dataset: Dataset, images: int) -> list[str]:
     lines += [f"  {note}" for note in dataset.notes]
     verb = f"goes on at {images:,} of" if images else "trains for"
     names = ", ".join(f"{role} {part.network}" for role, part in recipe.all_networks().items())
-    lines.append(f"  {verb} {recipe.images:,} images, {recipe.batch} a step; {names}; loss {recipe.loss.name}")
+    # Without a discriminator nothing has the adversarial loss.
+    plays = f"loss {recipe.loss.name}" if recipe.discriminator else f"game {recipe.game.name}"
+    lines.append(f"  {verb} {recipe.images:,} images, {recipe.batch} a step; {names}; {plays}")
     return lines
 
 

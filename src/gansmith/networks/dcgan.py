@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gansmith.networks.convolution import Conv2d, ConvTranspose2d
-from gansmith.networks.layers import BatchNorm, Critic, Squash, one_hot, pad_to, stages
+from gansmith.networks.layers import BatchNorm, Critic, Squash, checked_moments, one_hot, pad_to, stages
 
 
 class Generator(nn.Module):
@@ -61,15 +61,8 @@ class Discriminator(Critic):
     def __init__(self, shape: Sequence[int], classes: int = 0, width: int = 64, norm: bool = True) -> None:
         super().__init__()
         self.classes = classes
-        number, base = stages(_checked(shape))
-        self.base, self.padded = base, (base[0] << number, base[1] << number)
-        layers: list[nn.Module] = [Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
-        for _ in range(number - 1):
-            normed = [BatchNorm(width * 2)] if norm else []
-            layers += [Conv2d(width, width * 2, 4, 2, 1, bias=not norm), *normed, nn.LeakyReLU(0.2)]
-            width *= 2
-        self.layers = nn.Sequential(*layers)
-        self.last = Conv2d(width, 1, base)
+        self.layers, width, base, self.padded = _down(shape, width, norm)
+        self.base, self.last = base, Conv2d(width, 1, base)
         self.feature_width = width * base[0] * base[1]
         if classes:
             self.embedding = nn.Embedding(classes, width)
@@ -88,6 +81,47 @@ class Discriminator(Critic):
             of = one_hot(labels, self.classes, grid) @ self.embedding.weight
             logits = logits + (grid.mean((2, 3)) * of).sum(1)
         return logits
+
+
+class Encoder(nn.Module):
+    """Image → latent vector, or its mean and log variance: the discriminator's convolutions, and a dense layer.
+
+    A class is given by its one-hot vector, joined to the coarsest grid.
+
+    Args:
+        shape: (C, H, W), sides from 8.
+        noise: dimensions of the latent vector.
+        classes: number of classes; 0 is unconditional.
+        moments: 1 gives a vector, 2 the mean and the log variance of one.
+        width: channels after the first layer; doubled at each halving of the resolution.
+    """
+
+    def __init__(self, shape: Sequence[int], noise: int, classes: int = 0, moments: int = 1, width: int = 64) -> None:
+        super().__init__()
+        self.classes, self.moments = classes, checked_moments(moments)
+        self.layers, width, base, self.padded = _down(shape, width)
+        self.last = nn.Linear(width * base[0] * base[1] + classes, moments * noise)
+        initialise(self)
+
+    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, C, H, W], int64 [B] → [B, moments · noise]."""
+        flat = self.layers(pad_to(data, *self.padded)).permute(0, 2, 3, 1).flatten(1)
+        if labels is not None and self.classes:
+            flat = torch.cat([flat, one_hot(labels, self.classes, flat)], 1)
+        return self.last(flat)
+
+
+def _down(
+    shape: Sequence[int], width: int, norm: bool = True
+) -> tuple[nn.Sequential, int, tuple[int, int], tuple[int, int]]:
+    """Convolutions to the coarsest grid; its channels and size, and the size that an image is padded to before."""
+    number, base = stages(_checked(shape))
+    layers: list[nn.Module] = [Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
+    for _ in range(number - 1):
+        normed = [BatchNorm(width * 2)] if norm else []
+        layers += [Conv2d(width, width * 2, 4, 2, 1, bias=not norm), *normed, nn.LeakyReLU(0.2)]
+        width *= 2
+    return nn.Sequential(*layers), width, base, (base[0] << number, base[1] << number)
 
 
 def initialise(network: nn.Module) -> None:

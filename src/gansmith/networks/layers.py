@@ -244,6 +244,17 @@ def one_hot(labels: torch.Tensor, classes: int, like: torch.Tensor) -> torch.Ten
     return like.new_zeros(len(labels), classes).scatter_(1, labels.unsqueeze(1), 1.0)
 
 
+def checked_moments(moments: int) -> int:
+    """How many vectors an encoder gives: 1, or 2 that are a mean and a log variance.
+
+    Raises:
+        ValueError: any other number.
+    """
+    if moments not in (1, 2):
+        raise ValueError(f"moments must be 1 (a vector) or 2 (a mean and a log variance), not {moments}")
+    return moments
+
+
 class ClassNoise(nn.Module):
     """Noise, and beside it the embedding of a class.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from gansmith.networks.layers import Critic, Dropout, Squash, one_hot
+from gansmith.networks.layers import Critic, Dropout, Squash, checked_moments, one_hot
 
 
 class Generator(nn.Module):
@@ -89,6 +89,44 @@ class Discriminator(Critic):
     def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, F] → [B]."""
         return self.end(features).squeeze(1)
+
+
+class Encoder(nn.Module):
+    """Data → latent vector, or its mean and log variance, through hidden layers with LeakyReLU.
+
+    A class is given by its one-hot vector, joined to the data.
+
+    Args:
+        shape: of one example.
+        noise: dimensions of the latent vector.
+        classes: number of classes; 0 is unconditional.
+        moments: 1 gives a vector, 2 the mean and the log variance of one.
+        hidden: widths of the hidden layers.
+        dropout: probability of dropout after each hidden layer.
+        slope: of the activation for negative inputs.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        noise: int,
+        classes: int = 0,
+        moments: int = 1,
+        hidden: Sequence[int] = (256,),
+        dropout: float = 0.0,
+        slope: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.classes, self.moments = classes, checked_moments(moments)
+        layers = _hidden(math.prod(shape) + classes, hidden, dropout, slope)
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], moments * noise))
+
+    def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, *shape], int64 [B] → [B, moments · noise]."""
+        flat = data.flatten(1)
+        if labels is not None and self.classes:
+            flat = torch.cat([flat, one_hot(labels, self.classes, flat)], 1)
+        return self.layers(flat)
 
 
 def _hidden(width: int, hidden: Sequence[int], dropout: float, slope: float) -> list[nn.Module]:
