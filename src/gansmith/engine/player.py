@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,9 @@ from gansmith.schedule import value_at
 SAMPLED_ROUNDS = 8
 """Terms are averaged over each n-th round only: keeping the sums costs as much as a small network's layer."""
 
+EASED_RATE, EASED_PENALTY, EASED_PLAIN = 0.5, 2.0, 0.75
+"""What each easing multiplies: learning rates, penalties' weights, and the share of examples not augmented."""
+
 
 class Player:
     """A game, its data and its optimisers at one point of a training.
@@ -42,7 +45,9 @@ class Player:
     Attributes:
         images: the clock.
         attempt: raised by a roll-back.
+        eased: how often the training was made gentler, after trouble.
         phase: the recipe's phase that is on, or None.
+        noted: called with the terms and the gradient's norm of a move, in the rounds that are averaged; or None.
     """
 
     def __init__(self, game: Game, dataset: Dataset, recipe: Recipe, device: torch.device, numerics: Numerics) -> None:
@@ -75,12 +80,13 @@ class Player:
             dataset, batch=recipe.batch, seed=recipe.seed, device=device, rank=self.rank, world=self.world,
             mirror=recipe.data.mirror, channels_last=convolves,
         )  # fmt: skip
-        self.images = self.rounds = self.attempt = 0
+        self.images = self.rounds = self.attempt = self.eased = 0
         self.steps = dict.fromkeys(self.sides, 0)
         self.phase: str | None = None
         self._first, self._batch = 0, None
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
+        self.noted: Callable[[str, Mapping[str, torch.Tensor], torch.Tensor], None] | None = None
         self._shown: Game | None = None
         self._behind: dict[Any, frozenset[str]] = {}
         self._handed: dict[str, frozenset[str]] = {}
@@ -166,7 +172,9 @@ class Player:
             for grad in side.grads:
                 grad /= len(shared)
         side.reduce()
-        side.step(self._first, self.total)
+        if self.noted is not None and result is not None and self.rounds % SAMPLED_ROUNDS == 0:
+            self.noted(move.name, result.terms, side.norm())
+        side.step(self._first, self.total, EASED_RATE**self.eased)
         if result is not None and whole and self.stepper.keeps_graphs:
             self._drop_stale(move, result.shared, shared[0])
         self.steps[move.name] += 1
@@ -205,9 +213,11 @@ class Player:
     def knobs(self) -> dict[str, float]:
         """The scheduled values at the clock of the step, by name."""
         at, recipe = self._first, self.recipe
-        out = {name: value_at(penalty.weight, at, self.total) for name, penalty in recipe.penalties.items()}
+        more, plain = EASED_PENALTY**self.eased, EASED_PLAIN**self.eased
+        out = {name: more * value_at(penalty.weight, at, self.total) for name, penalty in recipe.penalties.items()}
         for name, knob in recipe.augment_knobs().items():
-            out[knob] = value_at(recipe.augment[name].probability, at, self.total)
+            probability = value_at(recipe.augment[name].probability, at, self.total)
+            out[knob] = probability + (1 - plain) * (1 - probability)
         out["progress"] = at / self.total
         return out
 
@@ -218,7 +228,7 @@ class Player:
         for move in self.sides:
             optimizer = recipe.optimizers.get(move, recipe.optimizer)
             name = "lr" if not recipe.optimizers else f"lr/{move}"
-            out[name] = value_at(optimizer.lr, at, self.total)
+            out[name] = EASED_RATE**self.eased * value_at(optimizer.lr, at, self.total)
         if recipe.ema:
             out["ema_half_life"] = self._half_life()
         return out
@@ -321,7 +331,7 @@ class Player:
         """The rest of the state, as plain JSON."""
         return {
             "images": self.images, "first": self._first, "rounds": self.rounds, "steps": dict(self.steps),
-            "attempt": self.attempt,
+            "attempt": self.attempt, "eased": self.eased,
         }  # fmt: skip
 
     def load(self, tensors: Mapping[str, torch.Tensor], clock: Mapping[str, Any]) -> None:
@@ -331,7 +341,7 @@ class Player:
             Refused: tensors that are missing or of another shape.
         """
         self.images, self.rounds, self.attempt = clock["images"], clock["rounds"], clock["attempt"]
-        self._first = clock["first"]
+        self._first, self.eased = clock["first"], int(clock.get("eased", 0))
         self.steps = {move: int(clock["steps"][move]) for move in self.sides}
         self._batch, self._sums, self._counts = None, {}, {}
         self._enter_phase()
