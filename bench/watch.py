@@ -11,7 +11,6 @@ with `--unwatched` nothing else is: so bed B was made without the watch, and the
 from __future__ import annotations
 
 import json
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -91,7 +90,10 @@ def above(one: np.ndarray, other: np.ndarray) -> float:
 
 def energy(one: np.ndarray, other: np.ndarray) -> float:
     """The energy distance, in the second's own mean distance."""
-    apart = [torch.cdist(torch.from_numpy(a), torch.from_numpy(b)).mean().item() for a, b in ((one, other), (one, one), (other, other))]
+    apart = [
+        torch.cdist(torch.from_numpy(a), torch.from_numpy(b)).mean().item()
+        for a, b in ((one, other), (one, one), (other, other))
+    ]
     return (2 * apart[0] - apart[1]) / apart[2] - 1
 
 
@@ -139,9 +141,16 @@ def judged(player: Player, ear: Ear, data: Dataset, held: Dataset, first: np.nda
         STRONG: bad and found["won"] > 0.99 and found["answers"] > 1e-3,
         COLLAPSES: bad and found["covered"] < 0.5 and found["answers"] > 1e-3,
         CYCLES: bad and found["sway"] > 0.3,
-        HEALTHY: found["far_average"] < 0.05 and found["far"] < 0.1 and found["covered_average"] > 0.7 and found["known"] < 0.8,
+        HEALTHY: found["far_average"] < 0.05
+        and found["far"] < 0.1
+        and found["covered_average"] > 0.7
+        and found["known"] < 0.8,
     }
-    return {**{k: round(v, 4) for k, v in found.items()}, "finite": True, "is": [name for name, so in tests.items() if so]}
+    return {
+        **{k: round(v, 4) for k, v in found.items()},
+        "finite": True,
+        "is": [name for name, so in tests.items() if so],
+    }
 
 
 def play(case: Case, root: Path, watched: bool) -> dict[str, Any]:
@@ -201,7 +210,10 @@ def main() -> None:
         row = play(case, args.data_root, not args.unwatched)
         rows.append(row)
         fate = " ".join(f"{k} {v:.3g}" for k, v in row["fate"].items() if isinstance(v, float))
-        print(f"{case.meant:25} {case.name:45} {row['seconds']:5.1f} s  said {row['said']}  is {row['fate']['is']}  {fate}", flush=True)
+        print(
+            f"{case.meant:25} {case.name:45} {row['seconds']:5.1f} s  said {row['said']}  is {row['fate']['is']}  {fate}",
+            flush=True,
+        )
         if args.signals:
             args.signals.write_text(json.dumps(rows), encoding="utf-8")
     if args.unwatched:

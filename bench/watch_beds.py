@@ -17,7 +17,12 @@ from gansmith.games.game import Game, Move
 from gansmith.recipe import Data, Recipe
 
 HEALTHY, DEAD, DIVERGES = "healthy", "dead generator", "divergence"
-OVERFITS, STRONG, COLLAPSES, CYCLES = "discriminator overfitting", "discriminator too strong", "mode collapse", "cycling"
+OVERFITS, STRONG, COLLAPSES, CYCLES = (
+    "discriminator overfitting",
+    "discriminator too strong",
+    "mode collapse",
+    "cycling",
+)
 KINDS = (DEAD, DIVERGES, OVERFITS, STRONG, COLLAPSES, CYCLES)
 
 Tweak = Callable[[Game], None]

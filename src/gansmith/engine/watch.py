@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from gansmith.data.dataset import Dataset
@@ -212,8 +213,8 @@ def _restless(recent: History) -> bool:
     moved, far = _values(recent, "moved"), _values(recent, "far")
     if len(moved) < WINDOW - 1 or len(far) < WINDOW:
         return False
-    bad = min(sum(far) / len(far), sum(far[-4:]) / 4) > FAR
-    return bad and sum(moved) / len(moved) > MOVED and _swing(recent) > SWING and not _better(recent)
+    lasting = median(moved) > MOVED and median(far) > FAR and sum(far[-4:]) / 4 > FAR
+    return lasting and _swing(recent) > SWING and not _better(recent)
 
 
 # --- on a training ---------------------------------------------------------------------------------
