@@ -257,20 +257,20 @@ def bed_a() -> list[Case]:
         Case("digits: wide D, 3 steps", STRONG, digits, in_pixels(2500, generator=mlp(128), discriminator=mlp(256, 256), **pair(adam(2e-3, 0.5), adam(2e-5)), discriminator_steps=3)),
         Case("digits: the same, saturating", STRONG, digits, in_pixels(2500, generator=mlp(128), discriminator=mlp(256, 256), loss="minimax", **pair(adam(2e-3, 0.5), adam(2e-5)), discriminator_steps=3)),
         Case("digits: patches, hinge, 3 steps", STRONG, digits, in_pixels(1500, generator=patches(16), discriminator=patches(32), loss="hinge", **pair(adam(2e-3, 0.5), adam(1e-5)), discriminator_steps=3)),
-        Case("60 digits, patches", OVERFITS, named("digits", 60), in_pixels(1000, patches(24), optimizer=usual)),
-        Case("100 digits, patches, hinge, a little R1", OVERFITS, named("digits", 100), in_pixels(1000, patches(24), loss="hinge", **r1(0.01), optimizer=usual)),
+        Case("60 digits, patches", OVERFITS, named("digits", 60), in_pixels(1500, patches(24), optimizer=usual)),
+        Case("100 digits, patches, hinge, a little R1", OVERFITS, named("digits", 100), in_pixels(2500, patches(16), loss="hinge", **r1(0.01), optimizer=usual)),
         Case("100 digits, MLP, a little R1", OVERFITS, named("digits", 100), in_pixels(2000, generator=mlp(128, 128), discriminator=mlp(256, 256), **r1(0.02), optimizer=usual)),
         Case("80 digits, R3GAN's loss", OVERFITS, named("digits", 80), in_pixels(2000, generator=mlp(128, 128), discriminator=mlp(256, 256), loss="relativistic", **r12(0.02), optimizer=usual)),
-        Case("50 digits, WGAN-LP", OVERFITS, named("digits", 50), in_pixels(2000, mlp(128, 128), loss="wasserstein", **gp(0.1, "lipschitz-penalty"), optimizer=usual)),
+        Case("50 digits, least squares", OVERFITS, named("digits", 50), in_pixels(2000, generator=mlp(128, 128), discriminator=mlp(256, 256), loss="least_squares", **r1(0.01), optimizer=usual)),
         Case("ring: 5 generator steps", COLLAPSES, ring, in_plane(1500, **pair(adam(2e-4, 0.5), adam(1e-3, 0.5))), greedy(5)),
         Case("ring: 8 units in D", COLLAPSES, ring, in_plane(discriminator=mlp(8), optimizer=adam(2e-3, 0.5))),
         Case("ring: hardly any noise", COLLAPSES, ring, in_plane(2000, loss="relativistic", **pair(adam(2e-3, 0.5), adam(1e-4, 0.5))), timid(0.05)),
         Case("digits: WGAN without a penalty", COLLAPSES, digits, in_pixels(2000, mlp(64), loss="wasserstein", optimizer=adam(2e-4, 0.5, 0.9))),
         Case("digits: 5 generator steps", COLLAPSES, digits, in_pixels(1000, mlp(128), **pair(adam(2e-4, 0.5), adam(1e-3, 0.5))), greedy(5)),
         Case("gauss: WGAN, SGD", CYCLES, gauss, in_plane(wide=32, loss="wasserstein", optimizer=sgd(0.02), batch=64)),
-        Case("gauss: WGAN, Adam", CYCLES, gauss, in_plane(wide=32, loss="wasserstein", optimizer=adam(3e-4, 0.5, 0.9), batch=64)),
-        Case("gauss: hinge, momentum", CYCLES, gauss, in_plane(wide=32, loss="hinge", optimizer=sgd(0.05, 0.5), batch=64)),
-        Case("ring: WGAN, SGD", CYCLES, ring, in_plane(wide=32, loss="wasserstein", optimizer=sgd(0.02))),
+        Case("gauss: WGAN, Adam", CYCLES, gauss, in_plane(wide=32, loss="wasserstein", optimizer=adam(3e-4, 0.9), batch=64)),
+        Case("gauss: hinge, SGD", CYCLES, gauss, in_plane(wide=32, loss="hinge", optimizer=sgd(0.03), batch=64)),
+        Case("ring: WGAN, SGD", CYCLES, ring, in_plane(wide=32, loss="wasserstein", optimizer=sgd(0.005))),
         Case("digits: unbounded, WGAN, SGD", CYCLES, digits, in_pixels(2000, generator=mlp(32, squash=False), discriminator=mlp(32), noise=16, loss="wasserstein", optimizer=sgd(0.01))),
         Case("ring: units off", DEAD, ring, in_plane(2000, generator=mlp(64, 64, slope=0.0)), mute(-20)),
         Case("digits: units off", DEAD, digits, in_pixels(1500, generator=mlp(128, slope=0.0), discriminator=mlp(128), optimizer=usual), mute(-20)),
@@ -281,6 +281,112 @@ def bed_a() -> list[Case]:
     return cases
 
 
+# --- bed B: other data (points of four kinds, MNIST and CIFAR-10 at 16 pixels), networks, losses, seeds ----
+
+
+def moons(draw: np.random.Generator, n: int) -> np.ndarray:
+    """Two half circles, one in the other."""
+    angle, side = np.pi * draw.random(n), draw.integers(2, size=n)
+    x, y = np.cos(angle), np.sin(angle)
+    arcs = np.where(side[:, None] == 0, np.stack([x, y], 1), np.stack([1 - x, 0.5 - y], 1))
+    return arcs - [0.5, 0.25] + 0.06 * draw.normal(size=(n, 2))
+
+
+def uneven() -> Source:
+    """Twelve Gaussians at random places, the likeliest four times as likely as the least."""
+    draw, shares = np.random.default_rng(12), np.linspace(1, 4, 12)
+    return mixture(draw.uniform(-3, 3, (12, 2)), 0.15, shares / shares.sum())
+
+
+def lattice() -> Source:
+    """Nine wide Gaussians."""
+    along = np.array([-1.5, 0.0, 1.5])
+    return mixture(np.stack(np.meshgrid(along, along), -1).reshape(-1, 2), 0.2)
+
+
 def bed_b() -> list[Case]:
     """The runs on which the rules were tried."""
-    return []
+    plane = {"spiral": named("spiral"), "moons": points(moons), "uneven": uneven(), "lattice": lattice()}
+    mnist, cifar = (named(name, 4000, resolution=16) for name in ("mnist", "cifar10"))
+
+    def few(name: str, n: int) -> Source:
+        return named(name, n, resolution=16)
+
+    dcgan, three = {"network": "dcgan", "width": 8}, {"wide": 80}
+    usual, quick = adam(4e-4, 0.5, 0.999), adam(2e-3, 0.0, 0.99)
+    cases = []
+    for seed, (name, what, fields) in enumerate([
+        ("spiral", "hinge, R1", {"loss": "hinge", **r1(0.1)}),
+        ("spiral", "0-GP", {"loss": "nonsaturating", **gp(0.1, "zero-centred-penalty")}),
+        ("spiral", "WGAN-LP, 2 steps", {"loss": "wasserstein", **gp(2.0, "lipschitz-penalty"), "discriminator_steps": 2, "rounds": 4000}),
+        ("spiral", "AdamW, R3GAN's loss", {"loss": "relativistic", **r12(0.03), "optimizer": {**quick, "name": "adamw", "weight_decay": 0.01}}),
+        ("moons", "DRAGAN", {"loss": "nonsaturating", "penalties": {"dragan": {"weight": 1.0}}}),
+        ("moons", "relativistic average least squares, R1+R2", {"loss": "relativistic_average_least_squares", **r12(0.2)}),
+        ("moons", "three layers, R1", {"generator": mlp(64, 64, 64), "discriminator": mlp(64, 64, 64), **r1(0.2)}),
+        ("moons", "RMSprop, hinge, R1+R2", {"loss": "hinge", **r12(0.1), "optimizer": {"name": "rmsprop", "lr": 5e-4, "betas": [0, 0.99]}}),
+        ("uneven", "Jensen-Shannon, R1", {"loss": {"name": "jensen_shannon", "saturating": False}, **r1(0.2)}),
+        ("uneven", "WGAN-GP, 4 steps", {"loss": "wasserstein", **gp(1.0), "discriminator_steps": 4, "rounds": 5000}),
+        ("uneven", "R3GAN's loss, batch of 256", {"loss": "relativistic", **r12(0.1), "batch": 256, "rounds": 1500}),
+        ("lattice", "least squares, R1", {"loss": "least_squares", **r1(0.1)}),
+        ("lattice", "relativistic average hinge, lazy R1", {"loss": "relativistic_average_hinge", "penalties": {"r1": {"weight": 0.2, "every": 4}}}),
+        ("lattice", "no average of the weights", {"loss": "relativistic", **r12(0.2), "ema": None}),
+    ]):  # fmt: skip
+        cases.append(Case(f"{name}: {what}", HEALTHY, plane[name], in_plane(**{**three, "seed": 100 + seed, **fields})))
+    grids = {"patches 4": patches(24, 4, hidden=64), "patches 2": patches(12, 2, hidden=64)}
+    for seed, (name, told, what, fields) in enumerate([
+        ("mnist", False, "patches, R3GAN's loss", {"generator": grids["patches 4"], "discriminator": patches(24, 4), "loss": "relativistic", **r12(0.3), "optimizer": adam(1.5e-3, 0, 0.9)}),
+        ("mnist", True, "patches, lazy R1+R2", {"generator": grids["patches 4"], "discriminator": patches(24, 4), "loss": "relativistic", **r12(0.3, 4), "optimizer": adam(1e-3, 0, 0.9)}),
+        ("mnist", False, "DCGAN", {"networks": dcgan, "optimizer": usual}),
+        ("mnist", True, "DCGAN, hinge", {"networks": dcgan, "loss": "hinge", "optimizer": usual}),
+        ("mnist", False, "perceptrons with dropout", {"networks": mlp(160, dropout=0.3), "optimizer": usual, "rounds": 3000}),
+        ("mnist", True, "perceptrons, hinge, R1", {"networks": mlp(160, 160), "loss": "hinge", **r1(0.5), "optimizer": adam(1e-3, 0, 0.9), "rounds": 2000}),
+        ("mnist", False, "SNGAN", {"generator": {"network": "resnet", "width": 8}, "discriminator": {"network": "resnet", "width": 8, "spectral": True}, "loss": "hinge", "optimizer": adam(1e-3, 0, 0.9), "rounds": 1100}),
+        ("mnist", False, "R3GAN", {"networks": {"network": "r3gan", "widths": [16, 8], "blocks": 1, "cardinality": 4}, "loss": "relativistic", **r12(0.2), "optimizer": adam(2e-3, 0, 0.99), "rounds": 1100}),
+        ("mnist", True, "WGAN-GP, perceptrons", {"networks": mlp(160, 160), "loss": "wasserstein", **gp(10), "discriminator_steps": 2, "optimizer": adam(1e-3, 0, 0.9), "rounds": 3000}),
+        ("mnist", False, "relativistic average, DCGAN", {"networks": dcgan, "loss": "relativistic_average", "optimizer": usual}),
+        ("cifar10", False, "patches, R1", {"generator": grids["patches 2"], "discriminator": patches(16, 4), **r1(0.5), "optimizer": adam(1e-3, 0, 0.9), "rounds": 1100}),
+        ("cifar10", True, "patches, R3GAN's loss", {"generator": grids["patches 4"], "discriminator": patches(24, 4), "loss": "relativistic", **r12(0.5), "optimizer": adam(1e-3, 0, 0.9)}),
+        ("cifar10", False, "DCGAN", {"networks": dcgan, "optimizer": usual}),
+        ("cifar10", False, "LSGAN", {"networks": dcgan, "loss": "least_squares", "optimizer": adam(2e-4, 0.5, 0.999)}),
+        ("cifar10", False, "perceptrons, R3GAN's loss", {"networks": mlp(192, 192), "loss": "relativistic", **r12(0.5), "optimizer": adam(7e-4, 0, 0.9), "rounds": 2000}),
+        ("cifar10", True, "auto, narrow", {"rule": "auto", "generator": {"widths": [24, 16]}, "discriminator": {"width": 24}, "rounds": 1100}),
+    ]):  # fmt: skip
+        rounds = fields.pop("rounds", 1400)
+        label = f"{name}{', told of classes' if told else ''}: {what}"
+        source = mnist if name == "mnist" else cifar
+        cases.append(Case(label, HEALTHY, source, in_pixels(rounds, conditional=told, seed=120 + seed, **fields)))
+
+    blob, open_ended = one_gaussian(-1.0, 2.0, 0.7), mlp(96, squash=False)
+    cases += [
+        Case("moons: AdamW at 0.08", DIVERGES, plane["moons"], in_plane(loss="relativistic", optimizer={**adam(0.08, 0.5), "name": "adamw"}, seed=150)),
+        Case("uneven: SGD at 2, momentum", DIVERGES, plane["uneven"], in_plane(optimizer=sgd(2.0, 0.9), seed=151)),
+        Case("spiral: a critic without a penalty at 0.03", DIVERGES, plane["spiral"], in_plane(generator=mlp(64, 64, 64), discriminator=mlp(64, 64, 64), loss="wasserstein", optimizer=adam(0.03, 0.9), seed=152)),
+        Case("lattice: WGAN-GP of weight 1,000, SGD", DIVERGES, plane["lattice"], in_plane(loss="wasserstein", **gp(1000.0), optimizer=sgd(0.05), seed=153)),
+        Case("mnist: unbounded, RMSprop at 0.02", DIVERGES, mnist, in_pixels(1200, generator=open_ended, discriminator=mlp(96), loss="wasserstein", optimizer={"name": "rmsprop", "lr": 0.02, "betas": [0.0, 0.9]}, seed=154)),
+        Case("moons: three layers off", DEAD, plane["moons"], in_plane(2000, generator=mlp(64, 64, 64, slope=0.0), discriminator=mlp(64, 64, 64), loss="hinge", **r1(0.1), seed=155), mute(-30)),
+        Case("uneven: a rate of 0, RMSprop", DEAD, plane["uneven"], in_plane(2000, loss="relativistic", **r12(0.1), **pair({"name": "rmsprop", "lr": 1e-3, "betas": [0, 0.99]}, {"name": "rmsprop", "lr": 0.0, "betas": [0, 0.99]}), seed=156)),
+        Case("mnist: patches, tanh flat", DEAD, mnist, in_pixels(1000, generator=grids["patches 4"], discriminator=patches(24, 4), loss="relativistic", **r12(0.3), optimizer=usual, seed=157), saturated(-30)),
+        Case("cifar10: DCGAN, tanh flat", DEAD, cifar, in_pixels(1000, dcgan, loss="hinge", optimizer=usual, seed=158), saturated(60)),
+        Case("mnist, told of classes: units off", DEAD, mnist, in_pixels(1500, generator=mlp(128, 128, slope=0.0), discriminator=mlp(128), conditional=True, optimizer=usual, seed=159), mute(-50)),
+        Case("80 of mnist, patches", OVERFITS, few("mnist", 80), in_pixels(1200, generator=grids["patches 4"], discriminator=patches(48, 4), loss="relativistic", **r12(0.01), optimizer=usual, seed=160)),
+        Case("150 of mnist, perceptrons, hinge", OVERFITS, few("mnist", 150), in_pixels(2000, generator=mlp(160, 160), discriminator=mlp(320, 320), loss="hinge", **r1(0.02), optimizer=usual, seed=161)),
+        Case("64 of cifar10, patches", OVERFITS, few("cifar10", 64), in_pixels(1200, generator=grids["patches 4"], discriminator=patches(48, 4), **r1(0.01), optimizer=usual, seed=162)),
+        Case("100 of cifar10, least squares, R1", OVERFITS, few("cifar10", 100), in_pixels(1500, generator=mlp(160, 160), discriminator=mlp(320, 320), loss="least_squares", **r1(0.02), optimizer=usual, seed=163)),
+        Case("100 of mnist, told of classes", OVERFITS, few("mnist", 100), in_pixels(1200, generator=grids["patches 4"], discriminator=patches(48, 4), loss="hinge", **r1(0.01), conditional=True, optimizer=usual, seed=164)),
+        Case("moons: hinge, 4 steps at 4e-3", STRONG, plane["moons"], in_plane(4000, loss="hinge", discriminator=mlp(128, 128, 128), **pair(adam(4e-3, 0.5), adam(5e-6)), discriminator_steps=4, seed=165)),
+        Case("lattice: saturating, 3 steps", STRONG, plane["lattice"], in_plane(4000, loss="minimax", discriminator=mlp(128, 128), **pair(adam(3e-3, 0.9), adam(1e-5)), discriminator_steps=3, seed=166)),
+        Case("mnist: perceptrons, 2 steps", STRONG, mnist, in_pixels(2000, generator=mlp(128), discriminator=mlp(320, 320), **pair(adam(1e-3, 0.5), adam(1e-5)), discriminator_steps=2, seed=167)),
+        Case("cifar10: patches, R3GAN's loss without penalties", STRONG, cifar, in_pixels(1500, generator=grids["patches 4"], discriminator=patches(48, 4), loss="relativistic", **pair(adam(2e-3, 0.5), adam(5e-6)), discriminator_steps=2, seed=168)),
+        Case("mnist, told of classes: DCGAN's generator, RMSprop", STRONG, mnist, in_pixels(2000, generator=dcgan, discriminator=mlp(256, 256), conditional=True, **pair({"name": "rmsprop", "lr": 1e-3, "betas": [0, 0.99]}, adam(3e-6)), discriminator_steps=3, seed=169)),
+        Case("lattice: 8 generator steps", COLLAPSES, plane["lattice"], in_plane(1600, loss="hinge", **pair(adam(3e-4, 0.5), adam(1e-3, 0.5)), seed=170), greedy(8)),
+        Case("uneven: 6 units in D", COLLAPSES, plane["uneven"], in_plane(discriminator=mlp(6), loss="least_squares", optimizer=adam(3e-3, 0.5), seed=171)),
+        Case("uneven: hardly any noise", COLLAPSES, plane["uneven"], in_plane(2000, loss="hinge", **pair(adam(3e-3, 0.5), adam(1e-4, 0.5)), seed=172), timid(0.03)),
+        Case("mnist: 6 generator steps", COLLAPSES, mnist, in_pixels(1500, networks=mlp(128), loss="hinge", **pair(adam(2e-4, 0.5), adam(1e-3, 0.5)), seed=173), greedy(6)),
+        Case("cifar10: 6 generator steps, patches", COLLAPSES, cifar, in_pixels(1200, generator=grids["patches 4"], discriminator=patches(16, 4), **pair(adam(2e-4, 0.5), adam(1e-3, 0.5)), seed=174), greedy(6)),
+        Case("blob: R3GAN's loss, momentum", CYCLES, blob, in_plane(wide=24, loss="relativistic", optimizer=sgd(0.05, 0.7), batch=64, seed=175)),
+        Case("blob: WGAN, RMSprop", CYCLES, blob, in_plane(wide=24, loss="wasserstein", optimizer={"name": "rmsprop", "lr": 2e-4, "betas": [0.0, 0.9]}, batch=64, seed=176)),
+        Case("moons: WGAN, SGD", CYCLES, plane["moons"], in_plane(wide=32, loss="wasserstein", optimizer=sgd(0.03), seed=177)),
+        Case("lattice: Pearson's divergence, SGD", CYCLES, plane["lattice"], in_plane(wide=32, loss={"name": "pearson", "saturating": False}, optimizer=sgd(0.03, 0.3), seed=178)),
+        Case("mnist: unbounded, WGAN, SGD", CYCLES, mnist, in_pixels(2000, generator=mlp(48, squash=False), discriminator=mlp(48), noise=16, loss="wasserstein", optimizer=sgd(0.01), seed=179)),
+    ]  # fmt: skip
+    return cases

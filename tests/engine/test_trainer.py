@@ -440,7 +440,7 @@ def test_a_training_that_adapts_goes_back_and_on_more_gently_three_times_at_most
     assert ear.all("end") == [(400, "done")]
     # It began anew from before what the rule had looked at.
     backs = [at for at, text in ear.all("warning") if "Rolled back" in text]
-    assert backs[0] <= 8 * watching.WINDOW
+    assert backs[0] <= 8 * watching.LONG
 
 
 @pytest.mark.usefixtures("_often")
@@ -502,7 +502,7 @@ def test_without_a_run_the_memory_holds_what_an_adapting_training_goes_back_to()
     made, _ = make_trainer(None, recipe)
     assert made.train() == "done"
     assert made.player.eased == 3
-    assert len(made._memory) <= watching.WINDOW + 2
+    assert len(made._memory) <= watching.LONG + 2
 
 
 # --- the duality gap -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from gansmith.engine import watch as watching
-from gansmith.engine.watch import RULES, WINDOW, Trouble, Watch, diagnose
+from gansmith.engine.watch import LONG, RULES, Trouble, Watch, diagnose
 
 from .playing import make_player, make_recipe, pictures, play
 from .test_player import SGD, Toy
@@ -18,7 +18,7 @@ WELL = {
 """One probe of a healthy training."""
 
 
-def series(n=2 * WINDOW, **changes):
+def series(n=2 * LONG, **changes):
     """A healthy series, with some signals put in its place: a number, or a function of the probe."""
     made = []
     for i in range(n):
@@ -82,7 +82,8 @@ def test_each_trouble_is_named_by_its_signs_and_first(name, signals):
 @pytest.mark.parametrize(("name", "signals"), [(name, one) for name, some in FAILING.items() for one in some])
 def test_signs_must_last(name, signals):
     well, bad = series(), series(**signals)
-    assert name not in names([*well, *bad[:3]])
+    if signals.get("moved") != 0.0:  # what never moved is dead from the first
+        assert name not in names([*well, *bad[:3]])
     assert name not in names(bad[:4])
     assert name not in names([*bad, *well])
 
@@ -171,7 +172,7 @@ def test_a_trouble_is_said_once_and_after_a_resume_not_again():
     """The toy's samples do not move, and are all told apart."""
     player = toy()
     watch = Watch(player)
-    found = [watch.look() for _ in range(12) if play(player, 1)]
+    found = [watch.look() for _ in range(15) if play(player, 1)]
     # Every sample is the noise's first number in all pixels: alike in spread, but never moving; no logits are told.
     assert [trouble.name for trouble in found if trouble] == []
     Toy.generate, kept = (lambda self, noise, labels=None: noise.new_zeros(len(noise), 1, 16, 16)), Toy.generate
@@ -183,7 +184,7 @@ def test_a_trouble_is_said_once_and_after_a_resume_not_again():
         again.load(json.loads(json.dumps(watch.state())))
         assert again.look() is None
         assert again.said == ["dead generator"]
-        assert again.since() == watch.history[-WINDOW]["images"]
+        assert again.since() == watch.history[-LONG]["images"]
         again.load(None)
         assert (again.history, again.said, again.since()) == ([], [], 0)
     finally:

@@ -20,8 +20,9 @@ from gansmith.engine.signals import Signal, Signals
 PROBES, APART = 128, 64
 """Probes of a training at most, and batches between two of them at least, so that they cost under a hundredth."""
 
-WINDOW, STEADY, SOON = 8, 6, 5
-"""Probes that a rule looks back over: as a rule, for a discriminator that wins throughout, and for what is plain."""
+LONG, WINDOW, STEADY, SOON = 12, 8, 6, 5
+"""Probes that a rule looks back over: for what may pass by itself as a training begins (samples that are alike or
+restless), as a rule, for a discriminator that wins throughout, and for what is plain at once."""
 
 FAR, BETTER = 0.1, 0.8
 """The distance to the data from which samples count as bad (healthy runs of bed A: below 0.04 after their first
@@ -95,7 +96,9 @@ def dead_generator(history: History) -> Trouble | None:
     spread, moved, won = (_values(recent, name) for name in ("spread", "moved", "won"))
     if len(spread) == SOON and max(spread) < SAME:
         return Trouble("dead generator", "it makes one and the same sample of all noise", remedy)
-    if len(moved) == SOON and max(moved) < STILL and len(won) == SOON and min(won) > WON:
+    # One that has moved, and stands still since all its fakes are told apart, has a discriminator that is too strong.
+    still = len(moved) == SOON and max(_values(history, "moved")) < STILL
+    if still and len(won) == SOON and min(won) > WON:
         return Trouble("dead generator", "its samples no longer change, and all are told from real ones", remedy)
     return None
 
@@ -118,15 +121,12 @@ def overfitting(history: History) -> Trouble | None:
 
 def mode_collapse(history: History) -> Trouble | None:
     """Samples that are all alike, though the data are not."""
-    if len(history) < WINDOW:
-        return None
-    recent = history[-WINDOW:]
+    recent = history[-LONG:]
     diversity, spread, far = (_values(recent, name) for name in ("diversity", "spread", "far"))
-    if len(diversity) < WINDOW or len(far) < WINDOW or sum(far) / WINDOW < FAR:
+    if min(len(diversity), len(far)) < LONG or median(far) < FAR or _better(recent) or _hopeless(recent[-STEADY:]):
         return None
     # What goes round is cycling, unless it is a point, or nearly so, that goes round.
-    alike = max(spread) < NARROW or (max(diversity) < ALIKE and not _restless(recent))
-    if not alike or _better(recent) or _hopeless(recent[-STEADY:]):
+    if median(spread) >= NARROW and (max(diversity) >= ALIKE or _restless(recent)):
         return None
     line = f"samples have {spread[-1]:.0%} of the data's spread, and {min(diversity[-1], 1):.0%} of their diversity"
     remedy = "Lower the generator's learning rate (--optimizers.generator.lr), or add R1 (--penalties.r1.weight 1)"
@@ -148,10 +148,10 @@ def too_strong(history: History) -> Trouble | None:
 
 def cycling(history: History) -> Trouble | None:
     """Samples that go round and round the data."""
-    if len(history) < WINDOW or not _restless(history[-WINDOW:]):
+    recent = history[-LONG:]
+    if len(recent) < LONG or not _restless(recent):
         return None
-    swing = _swing(history[-WINDOW:])
-    line = f"samples go to and fro by {swing:.1f} times the data's spread, and do not settle"
+    line = f"samples go to and fro by {_swing(recent):.1f} times the data's spread, and do not settle"
     remedy = "Add R1 or raise it (--penalties.r1.weight), lower Adam's first beta to 0, or lower the learning rate"
     return Trouble("cycling", line, remedy)
 
@@ -211,7 +211,7 @@ def _swing(recent: History) -> float:
 def _restless(recent: History) -> bool:
     """Whether samples go far from probe to probe, and are no better for it."""
     moved, far = _values(recent, "moved"), _values(recent, "far")
-    if len(moved) < WINDOW - 1 or len(far) < WINDOW:
+    if len(moved) < len(recent) - 1 or len(far) < len(recent):
         return False
     lasting = median(moved) > MOVED and median(far) > FAR and sum(far[-4:]) / 4 > FAR
     return lasting and _swing(recent) > SWING and not _better(recent)
@@ -264,7 +264,7 @@ class Watch:
 
     def since(self) -> int:
         """The clock before which nothing of the newest trouble was to be seen."""
-        before = self.history[:-WINDOW]
+        before = self.history[:-LONG]
         return int(before[-1]["images"]) if before else 0
 
     def state(self) -> dict[str, Any]:
