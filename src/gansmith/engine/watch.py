@@ -24,16 +24,36 @@ LONG, WINDOW, STEADY, SOON = 12, 8, 6, 5
 """Probes that a rule looks back over: for what may pass by itself as a training begins (samples that are alike or
 restless), as a rule, for a discriminator that wins throughout, and for what is plain at once."""
 
+# What follows was set on bed A (bench/watch_beds.py): 30 healthy runs, and 30 that were made to fail.
+
 FAR, BETTER = 0.1, 0.8
-"""The distance to the data from which samples count as bad (healthy runs of bed A: below 0.04 after their first
-fifth); and the share of it to which it must have fallen within a window for samples to count as getting better."""
+"""The distance to the data from which samples are bad: all healthy runs ended below 0.07, and all that failed by their
+samples above 0.1. And the share of it to which it must have fallen within a window for samples to be getting better:
+as a training begins, everything else looks like a failure."""
 
 SPREAD, GROWN = 5.0, 3.0
+"""Times the data's spread (healthy at most 2.4, diverging 10 and more), and times the first weights (diverging 13 to
+42; a healthy DCGAN, from tiny ones, 6.4: so samples must be restless and bad as well)."""
+
 SAME, STILL = 1e-3, 1e-4
+"""Spread of samples that are one (dead below 1e-5; the least of a collapse 0.018), and the way between two probes of
+samples that stand still (healthy at least 0.006)."""
+
 WON, GAP = 0.99, 5.0
-KNOWN, FORGOTTEN = 0.75, 0.2
+"""Share of real examples ranked above fakes, and how far apart they are: too strong 1.0 and 7 to 55. Healthy runs had
+0.999 and 5.8 at most, while they got better."""
+
+KNOWN, FORGOTTEN = 0.75, 0.15
+"""Share of training examples ranked above held-out ones (overfitting 0.80 to 0.99, healthy at most 0.61), and how much
+less often held-out ones are ranked above fakes than training examples are (0.20 and more; at most 0.11)."""
+
 ALIKE, NARROW = 0.3, 0.4
-MOVED, SWING = 0.3, 0.35
+"""Diversity and spread, relative to the data's: collapsed 0.15 to 0.24, or 0.02 to 0.38; healthy at least 0.45 and
+0.41, the least as a training begins."""
+
+MOVED, SWING = 0.4, 0.4
+"""The samples' way between two probes, and how far their middle goes to and fro: cycling 0.5 to 1.2 and 0.45 to 0.84.
+Healthy runs had more than that only while they got better."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +149,10 @@ def mode_collapse(history: History) -> Trouble | None:
     if median(spread) >= NARROW and (max(diversity) >= ALIKE or _restless(recent)):
         return None
     line = f"samples have {spread[-1]:.0%} of the data's spread, and {min(diversity[-1], 1):.0%} of their diversity"
-    remedy = "Lower the generator's learning rate (--optimizers.generator.lr), or add R1 (--penalties.r1.weight 1)"
+    remedy = (
+        "Add R1 or raise it (--penalties.r1.weight 1), lower the learning rate (--optimizer.lr), or give the "
+        "discriminator more steps (--discriminator-steps 2)"
+    )
     return Trouble("mode collapse", line, remedy)
 
 
@@ -140,8 +163,8 @@ def too_strong(history: History) -> Trouble | None:
     won = _values(history[-STEADY:], "won")
     line = f"it ranks {_share(min(won))} of real examples above fakes, and samples do not get better"
     remedy = (
-        "Raise the penalty (--penalties.r1.weight), or lower the discriminator's learning rate "
-        "(--optimizers.discriminator.lr)"
+        "Add R1 or raise it (--penalties.r1.weight 1), lower the learning rate (--optimizer.lr), or take fewer "
+        "discriminator steps; a loss that saturates (minimax) makes it worse"
     )
     return Trouble("discriminator too strong", line, remedy)
 
@@ -191,10 +214,16 @@ def _share(value: float) -> str:
 
 
 def _better(recent: History) -> bool:
-    """Whether samples have come nearer to the data within the window."""
-    far = _values(recent, "far")
-    half = len(far) // 2
-    return half > 0 and sum(far[half:]) / (len(far) - half) < BETTER * sum(far[:half]) / half
+    """Whether samples have come nearer to the data within the window, or those of the averaged weights have.
+
+    Where weights spiral in or a collapse comes undone, the average is the first to tell.
+    """
+    for name in ("far", "far_average"):
+        far = _values(recent, name)
+        half = len(far) // 2
+        if half and sum(far[half:]) / (len(far) - half) < BETTER * sum(far[:half]) / half:
+            return True
+    return False
 
 
 def _swing(recent: History) -> float:
