@@ -344,3 +344,14 @@ def test_a_probability_that_adapts_is_a_third_form():
     assert merge({"gradient-penalty": {"weight": 10}}, {"gradient-penalty": {"target": 2}}) == {
         "gradient_penalty": {"weight": 10, "target": 2}
     }
+
+
+def test_what_to_do_on_trouble_is_one_of_three():
+    recipe = validate({}, "test")
+    assert (recipe.on_trouble, recipe.duality_gap, recipe.data.reserve) == ("say", None, None)
+    asked = validate({"on_trouble": "adapt", "duality_gap": 50, "data": {"reserve": "2k"}}, "test")
+    assert (asked.on_trouble, asked.duality_gap, asked.data.reserve) == ("adapt", 50, 2000)
+    assert validate(yaml.safe_load(dump(asked)), "test") == asked
+    for wrong in ({"on_trouble": "panic"}, {"duality_gap": 0}, {"data": {"reserve": 0}}):
+        with pytest.raises(Refused, match=next(iter(wrong))):
+            validate(wrong, "test")

@@ -118,3 +118,17 @@ def test_metrics_that_do_not_exist_are_refused_before_a_training():
     scoring.check_metrics(["fd", "prdc-pixels", "fd-toy"], pictures())
     with pytest.raises(Refused, match="did you mean prdc"):
         scoring.check_metrics(["fd", "prd"], pictures())
+
+
+def test_examples_are_held_out_where_they_are_at_hand_and_asked_for(tmp_path):
+    def recipe(**fields):
+        return recipes.validate({"data": {"source": "digits"}, **fields}, "test")
+
+    digits = open_dataset(Data(source="digits"))
+    assert scoring.held_out(digits, recipe()).split == "test"
+    assert scoring.held_out(digits, recipe(on_trouble="ignore")) is None
+    # A training that adapts by them would have seen what it is scored against.
+    assert scoring.held_out(digits, recipe(on_trouble="adapt")) is None
+    assert scoring.held_out(digits, recipe(on_trouble="ignore", duality_gap=10)).count == 297
+    # A hub's would have to be fetched.
+    assert scoring.held_out(digits, recipe(data={"source": "some/where"})) is None

@@ -21,7 +21,7 @@ from gansmith import recipe as recipes
 from gansmith import scoring
 from gansmith.cli.main import main
 from gansmith.data import open_dataset
-from gansmith.engine import checkpoint, hardware, measure, trainer
+from gansmith.engine import checkpoint, hardware, measure, player, trainer, watch
 from gansmith.engine.listener import Listener
 from gansmith.errors import Refused
 from gansmith.run import Run
@@ -337,6 +337,71 @@ def test_a_folder_that_exists_is_refused_before_any_work(tmp_path):
     assert (tmp_path / "run/x").read_text() == "mine"
 
 
+# --- the watch and the duality gap -----------------------------------------------------------------------
+
+
+DEAD = {"optimizers": {"generator": {"lr": 0.0}}, "optimizer": {"lr": 1e-2, "betas": [0.0, 0.9]}}
+
+
+@pytest.fixture
+def _often(monkeypatch):
+    monkeypatch.setattr(watch, "APART", 1)
+    monkeypatch.setattr(player, "SAMPLED_ROUNDS", 1)
+
+
+@pytest.mark.usefixtures("_often")
+def test_a_trouble_is_said_and_stands_at_the_top_of_the_report_and_a_resume_does_not_say_it_again(tmp_path):
+    told = "dead generator: its samples no longer change, and all are told from real ones. Begin anew"
+    stops = Stops(200)
+    run = gansmith.train(recipe_of(**DEAD), pictures(), tmp_path / "run", listeners=[stops])
+    assert run.info()["status"] == "interrupted"
+    (first,) = [event for event in run.events("warning") if event["text"].startswith(told)]
+    assert first["images"] < 200
+    gansmith.resume(run.path, data=pictures())
+    assert [event for event in run.events("warning") if event["text"].startswith(told)] == [first]
+    page = run.report_file.read_text()
+    assert page.index("Warnings") < page.index("dead generator") < page.index('class="facts"') < page.index("Losses")
+
+
+@pytest.mark.usefixtures("_often")
+def test_an_adapting_training_is_resumed_to_the_same_and_the_report_tells_what_was_done(tmp_path):
+    data = pictures()
+    recipe = recipe_of(on_trouble="adapt", checkpoint_every=16, **DEAD)
+    whole = gansmith.train(recipe, data, tmp_path / "whole")
+    cut = gansmith.train(recipe, data, tmp_path / "cut", listeners=[Stops(160)])
+    assert cut.info()["status"] == "interrupted"
+    gansmith.resume(cut.path, data=data)
+    assert unlike(last(whole).tensors, last(cut).tensors) == []
+    assert last(whole).rest["eased"] == last(cut).rest["eased"] > 0
+    assert "on with learning rates halved (1 of 3)" in whole.report_file.read_text()
+
+
+def test_reserved_examples_are_not_trained_on_and_show_the_duality_gap(tmp_path):
+    data = pictures(60)
+    recipe = recipe_of(duality_gap=2, data={"reserve": 20}, snapshots=2)
+
+    class Counts(Listener):
+        def begin(self, run, recipe, dataset, images):
+            self.count = dataset.count
+
+    counts = Counts()
+    run = gansmith.train(recipe, data, tmp_path / "run", listeners=[counts])
+    assert counts.count == run.info()["data"]["count"] == 40
+    gaps = [event["scores"]["duality-gap"] for event in run.events("score")]
+    assert len(gaps) == 2
+    assert all(gap >= 0 for gap in gaps)
+    card = run.info()["cards"]["duality-gap"]
+    assert (card["steps"], card["reference_samples"]) == (2, 20)
+    assert "duality-gap" in run.report_file.read_text()
+    assert gansmith.resume(run.path, data=data).info()["status"] == "done"
+
+
+def test_a_duality_gap_without_held_out_examples_is_refused_before_any_work(tmp_path):
+    with pytest.raises(Refused, match="duality_gap: blobs has no examples that are not trained on"):
+        gansmith.train(recipe_of(duality_gap=5), pictures(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 # --- datasets of one's own -------------------------------------------------------------------------------
 
 
@@ -445,7 +510,9 @@ def broken(tmp_path, attempts):
 def test_a_loss_that_turns_nan_once_is_rolled_back(tmp_path, capsys):
     assert main(["train", broken(tmp_path, 1), "--out", "run"]) == 0
     out = capsys.readouterr().out
-    assert "warning (at 0 images): weights became infinite or NaN near image 48: rolled back to image 0" in out
+    assert (
+        "warning (at 0 images): divergence: weights became infinite or NaN near image 48: rolled back to image 0" in out
+    )
     assert "Done: 240 images" in out
 
 

@@ -198,6 +198,8 @@ class Data(Frozen):
         skip_bad: count and pass over unreadable files, instead of refusing.
         limit: use the first n examples of a seeded shuffle.
         mirror: show each example as it is or flipped left to right, at random.
+        reserve: keep n examples of a seeded shuffle out of the training: by them overfitting is seen, and the duality
+            gap searched, where the source has no other split, or where that must stay unseen.
     """
 
     source: str | None = None
@@ -211,6 +213,7 @@ class Data(Frozen):
     skip_bad: bool = False
     limit: Count | None = None
     mirror: bool = False
+    reserve: Count | None = None
 
 
 class Paper(Frozen):
@@ -284,6 +287,9 @@ class Recipe(Frozen):
         eval_samples: samples that a scoring draws; None is 10,000, or as many as the reference holds.
         checkpoint_every: images between checkpoints, beside those at snapshots and every two minutes.
         patience: stop when the score has not improved for so many images.
+        on_trouble: what to do where the training is seen to go wrong: `say` it; `adapt`: roll back, and go on at half
+            the learning rate, with twice the penalties and more augmentation; or `ignore` it, and do not look.
+        duality_gap: steps of each search for the duality gap at each snapshot; None leaves it out.
     """
 
     schema_version: int = SCHEMA
@@ -325,6 +331,8 @@ class Recipe(Frozen):
     eval_samples: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
     checkpoint_every: Count | None = None
     patience: Count | None = None
+    on_trouble: Literal["say", "adapt", "ignore"] = "say"
+    duality_gap: Annotated[int, Field(ge=1, le=100_000)] | None = None
 
     def all_networks(self) -> dict[str, Network]:
         """The networks by the name that the game calls them."""

@@ -149,11 +149,12 @@ def page(run: Run) -> str:
     body = "".join(
         [
             _head(run, summary, title),
+            _warnings(events),
+            _top(run, summary),
             _losses(events),
             _scores(events, info),
             evaluation_section(run),
             _schedules(events),
-            _warnings(events),
             _next(run, summary, info),
             _recipe(run),
             _facts(info),
@@ -172,6 +173,22 @@ STATUS = {
 
 
 def _head(run: Run, summary: Summary, title: str) -> str:
+    return (
+        f'<header><p class="over">Training report · {escape(run.path.name)}</p><h1>{escape(title)}</h1>'
+        f'<p class="summary">{escape(STATUS.get(summary.status, ""))}</p></header>\n'
+    )
+
+
+def _warnings(events: Events) -> str:
+    """What went wrong and what helps, above all else."""
+    rows = [(event.get("images", 0), str(event.get("text", ""))) for event in _only(events, "warning")]
+    if not rows:
+        return ""
+    items = "".join(f"<li>At {images:,} images: {escape(text)}</li>" for images, text in rows)
+    return f'<section class="notice"><h2>Warnings</h2><ul class="warnings">{items}</ul></section>\n'
+
+
+def _top(run: Run, summary: Summary) -> str:
     share = summary.images / summary.total if summary.total else 0
     rate = summary.images / summary.seconds if summary.seconds else 0
     facts = [("Images shown", f"{summary.images:,}", f"{share:.0%} of {charts.short(summary.total)}")]
@@ -186,11 +203,7 @@ def _head(run: Run, summary: Summary, title: str) -> str:
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{f'<small>{escape(more)}</small>' if more else ''}</dd></div>"
         for name, value, more in facts
     )
-    return (
-        f'<header><p class="over">Training report · {escape(run.path.name)}</p><h1>{escape(title)}</h1>'
-        f'<p class="summary">{escape(STATUS.get(summary.status, ""))}</p></header>\n'
-        f'<div class="top"><dl class="facts">{items}</dl>\n{_samples(run)}</div>\n'
-    )
+    return f'<div class="top"><dl class="facts">{items}</dl>\n{_samples(run)}</div>\n'
 
 
 def _samples(run: Run) -> str:
@@ -301,14 +314,6 @@ def _schedules(events: Events) -> str:
 
 
 # --- words and tables ------------------------------------------------------------------------------
-
-
-def _warnings(events: Events) -> str:
-    rows = [(event.get("images", 0), str(event.get("text", ""))) for event in _only(events, "warning")]
-    if not rows:
-        return ""
-    items = "".join(f"<li>At {images:,} images: {escape(text)}</li>" for images, text in rows)
-    return f'<h2>Warnings</h2><ul class="warnings">{items}</ul>\n'
 
 
 def _next(run: Run, summary: Summary, info: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ Lies between the metrics, which know no sampler, and what trains and evaluates, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from gansmith import ranking
-from gansmith.data import Dataset, open_dataset
+from gansmith.data import CATALOGUE, Dataset, open_dataset
 from gansmith.engine.sampler import Sampler
 from gansmith.errors import Refused
 from gansmith.media import slerp
@@ -41,6 +42,22 @@ def unseen_split(data: Dataset, spec: Data, *, opened: bool = True) -> Dataset |
     except Refused:  # most folders know no splits
         return None
     return None if test.fingerprint == data.fingerprint else test
+
+
+def held_out(data: Dataset, recipe: Recipe, *, opened: bool = True) -> Dataset | None:
+    """The unseen split, for the watch and the duality gap, where it lies on this machine and the recipe asks for it.
+
+    A training that adapts itself by what it sees must not see what it will be scored against, and gets none.
+
+    Args:
+        data: the training data.
+        recipe: says whether either is wanted.
+        opened: as of `unseen_split`.
+    """
+    here = recipe.data.source in CATALOGUE or Path(str(recipe.data.source)).exists()
+    if not here or (recipe.on_trouble != "say" and recipe.duality_gap is None):
+        return None
+    return unseen_split(data, recipe.data, opened=opened)
 
 
 def check_metrics(names: Sequence[str], data: Dataset) -> None:

@@ -23,8 +23,9 @@ from gansmith import run as runs
 from gansmith.build import Facts, build
 from gansmith.data import Dataset, open_dataset
 from gansmith.data.arrays import conditions_of
+from gansmith.data.finish import reserve
 from gansmith.data.scan import digest, fingerprint
-from gansmith.engine import checkpoint, distributed, hardware, measure
+from gansmith.engine import checkpoint, distributed, duality, hardware, measure
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
 from gansmith.engine.player import Player
@@ -34,7 +35,7 @@ from gansmith.errors import Refused
 from gansmith.recipe import Recipe
 from gansmith.recorder import Recorder
 from gansmith.run import Run
-from gansmith.scoring import Scoring, check_metrics
+from gansmith.scoring import Scoring, check_metrics, held_out
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ class _Ready:
     """The same with the labels that the networks may not be told of."""
     opened: bool
     """Whether it is what the recipe's data open to, and not a Python user's own under some name."""
+    held: Dataset | None
+    """Examples of the same kind that it does not train on."""
     rate: measure.Rate
     notes: list[str]
 
@@ -148,7 +151,8 @@ def train(
         info = _info(ready, start_from)
         run = runs.create(path, ready.recipe, info) if distributed.is_first() else Run(path)
         with run.locked() if distributed.is_first() else nullcontext():
-            return _finish(run, ready, Trainer(player, run, [Recorder(), *listeners]), place)
+            trainer = Trainer(player, run, [Recorder(), *listeners], held=ready.held)
+            return _finish(run, ready, trainer, place)
 
 
 def plan(
@@ -209,7 +213,7 @@ def resume(
         now = _numerics_again(stored, recipe, place)
         hardware.apply(now)
         known = open_dataset(recipe.data) if data is None else _checked(data)
-        dataset = _conditioned(known, recipe)
+        dataset, held = _parted(known, recipe, data is None)
         if dataset.fingerprint != info["data"]["fingerprint"]:
             raise Refused(
                 f"{run.path}: the data are not those that it began with ({dataset.name})",
@@ -226,16 +230,18 @@ def resume(
         if differences:
             warnings.append(f"no longer bit-exact: {'; '.join(differences)}")
         rest = newest.rest if newest is not None else {}
+        ready = _Ready(player, recipe, dataset, known, data is None, held, measure.Rate(1.0, 1.0), notes)
         trainer = Trainer(
             player, run, [Recorder(), *listeners], seconds=rest.get("seconds", 0.0),
-            cpu_seconds=rest.get("cpu_seconds", 0.0), warnings=warnings,
+            cpu_seconds=rest.get("cpu_seconds", 0.0), warnings=warnings, held=held,
         )  # fmt: skip
         trainer.best = tuple(rest["best"]) if rest.get("best") else None
         trainer.rollbacks = int(rest.get("rollbacks", 0))
+        if trainer.watch is not None:
+            trainer.watch.load(rest.get("watch"))
         if distributed.is_first():
             checkpoint.put_aside(run, newest.damaged if newest is not None else [])
             run.update_info(status="running")
-        ready = _Ready(player, recipe, dataset, known, data is None, measure.Rate(1.0, 1.0), notes)
         return _finish(run, ready, trainer, place)
 
 
@@ -302,7 +308,7 @@ def _prepare(
         notes += [f"auto: {reason}" for reason in reasons]
     if draft.score and draft.metrics:
         check_metrics(draft.metrics, known)
-    dataset = _conditioned(dataset, draft)
+    dataset, held = _parted(known, draft, not isinstance(data, Dataset))
     draft = draft.model_copy(update={"conditional": _facts(dataset).classes > 0})
     if lengths["images"] is not None:
         draft = draft.model_copy(update={"images": _counted(lengths["images"])})
@@ -335,7 +341,8 @@ def _prepare(
         notes.append(f"phases: {', '.join(ends)}")
     rate, line = measure.choose_compilation(player, rate, draft.compile)
     notes.append(line)
-    return _Ready(player, draft, dataset, known, not isinstance(data, Dataset), rate, notes)
+    duality.check(player, held)
+    return _Ready(player, draft, dataset, known, not isinstance(data, Dataset), held, rate, notes)
 
 
 def _counted(value: int | str) -> int:
@@ -370,6 +377,15 @@ def _checked(dataset: Dataset) -> Dataset:
         held = fingerprint(dataset.shape, (digest(one) for one in array), dataset.labels, dataset.conditions)
         dataset = replace(dataset, fingerprint=held)
     return dataset
+
+
+def _parted(known: Dataset, recipe: Recipe, opened: bool) -> tuple[Dataset, Dataset | None]:
+    """What to train on, and examples of the same kind to keep from it."""
+    dataset = _conditioned(known, recipe)
+    if recipe.data.reserve is not None:
+        return reserve(dataset, recipe.data.reserve)
+    held = held_out(known, recipe, opened=opened)
+    return dataset, None if held is None else _conditioned(held, recipe)
 
 
 def _conditioned(dataset: Dataset, recipe: Recipe) -> Dataset:
@@ -446,10 +462,13 @@ def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> R
         run.update_info(unscored=why)
         trainer.tell("warning", player.images, f"no scores from here on: {why}")
 
+    gap = duality.cards(ready.recipe, ready.held)
+    if first and gap:
+        run.update_info(cards=gap)
     if first and ready.recipe.score:
         trainer.scores = Scoring(
             ready.recipe, ready.known, opened=ready.opened, conditional=ready.dataset.labels is not None, device=place,
-            ready=lambda cards: run.update_info(score=next(iter(cards.values())), cards=cards),
+            ready=lambda cards: run.update_info(score=next(iter(cards.values())), cards={**cards, **gap}),
             failed=unscored,
         )  # fmt: skip
     if first:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gansmith.data import Dataset
-from gansmith.data.finish import finish, limit_note, subset
+from gansmith.data.finish import finish, limit_note, reserve, subset
 from gansmith.errors import Refused
 from gansmith.recipe import Data
 
@@ -73,3 +74,30 @@ def test_points_have_no_resolution():
     for wrong in (Data(resolution=8), Data(channels=1)):
         with pytest.raises(Refused, match="these are points"):
             finish(data, wrong)
+
+
+def test_reserved_examples_and_the_rest_are_all_there_are():
+    data = finish(images(), Data())
+    rest, held = reserve(data, 6)
+    assert (rest.count, held.count) == (14, 6)
+    whole = {row.tobytes() for row in data.array}
+    assert {row.tobytes() for row in rest.array} | {row.tobytes() for row in held.array} == whole
+    place = {row.tobytes(): label for row, label in zip(data.array, data.labels, strict=True)}
+    for part in (rest, held):
+        assert [place[row.tobytes()] for row in part.array] == part.labels.tolist()
+    assert len({data.fingerprint, rest.fingerprint, held.fingerprint}) == 3
+    assert rest.notes[-1] == "6 of 20 are kept out of the training, as data.reserve says"
+    again = reserve(data, 6)
+    assert np.array_equal(again[1].array, held.array)
+    with pytest.raises(Refused, match=r"data.reserve: 20 of 20 examples leave none"):
+        reserve(data, 20)
+
+
+def test_examples_that_are_read_are_reserved_too():
+    data = images()
+    read = Dataset("it", "image", (1, 6, 6), 20, read=data.array.__getitem__, fingerprint="it")
+    (rest, held), (there, kept) = reserve(read, 5), reserve(replace(data, fingerprint="it"), 5)
+    assert held.labels is None
+    assert all(np.array_equal(held.read(i), kept.array[i]) for i in range(5))
+    assert all(np.array_equal(rest.read(i), there.array[i]) for i in range(15))
+    pickle.dumps(rest.read)  # worker processes get it

@@ -8,16 +8,18 @@ import torch
 from safetensors.torch import save_file
 
 from gansmith import collectives
-from gansmith.engine import distributed
+from gansmith import run as runs
+from gansmith.engine import distributed, trainer, watch
+from gansmith.engine import player as playing
 from gansmith.engine.trainer import Trainer
 from gansmith.run import Run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from engine.playing import make_player, play, state, unlike
+from engine.playing import make_player, pictures, play, state, unlike
 from engine.test_distributed import GRADIENTS, ROUNDS, STEPS, first_gradients, recipe_for
 from engine.test_player import SGD, Stateful
-from engine.test_trainer import Scores, make_trainer
+from engine.test_trainer import DEAD, Scores, make_trainer
 
 
 def spread(tensors):
@@ -87,6 +89,13 @@ def main(out):
             stopper.interrupt()
         facts["stopped"] = stopper.train()
         facts["stopped at"] = asked.images
+        # One that adapts: the ranks go back together, to what the first has written, and on alike.
+        watch.APART, playing.SAMPLED_ROUNDS, trainer.PROGRESS_SECONDS = 1, 1, 1e6
+        base = recipe_for("gan", images=240, snapshots=10, precision="fp32", on_trouble="adapt", **DEAD)
+        adapts = make_player(base)
+        run = runs.create(folder / "adapts", base, {}) if collectives.rank() == 0 else Run(folder / "adapts")
+        Trainer(adapts, run, held=pictures(seed=7)).train()
+        facts["adapted"] = [adapts.eased, adapts.attempt, spread(state(adapts)), len(run.checkpoints())]
         first = collectives.rank() == 0
     facts["threads"] = gloo_threads()
     if first:

@@ -180,6 +180,18 @@ def test_pruning_keeps_the_newest_and_the_best(run):
     assert [int(p.stem) for p in run.checkpoints()] == [300, 400]
 
 
+def test_one_from_before_a_clock_is_kept_and_found(run):
+    for images in (300, 400, 500):
+        checkpoint.save(run.checkpoint_file(images), TENSORS, {"images": images})
+    checkpoint.prune(run, 2, None, 350)
+    assert [int(p.stem) for p in run.checkpoints()] == [300, 400, 500]
+    assert checkpoint.newest(run, 450).rest["images"] == 400
+    assert checkpoint.newest(run, 399).rest["images"] == 300
+    assert checkpoint.newest(run, 10).rest["images"] == 300  # there is no older one
+    checkpoint.prune(run, 2, None, 10)
+    assert [int(p.stem) for p in run.checkpoints()] == [400, 500]
+
+
 @pytest.mark.parametrize(("name", "precision"), [("gan", "fp32"), ("dcgan", "bf16"), ("r3gan", "fp64")])
 def test_a_players_state_survives_a_file(tmp_path, name, precision):
     recipe = make_recipe(name, precision=precision)

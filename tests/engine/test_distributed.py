@@ -100,6 +100,15 @@ def test_the_first_rank_shows_and_all_stop_together(played):
     assert first["stopped at"] == other["stopped at"] < 8000
 
 
+def test_all_go_back_and_on_more_gently_together(played):
+    first, other = played[1]
+    assert first["adapted"] == other["adapted"]
+    eased, attempt, apart, kept = first["adapted"]
+    assert eased == attempt > 0
+    assert apart == 0.0
+    assert kept >= 2
+
+
 def test_no_thread_of_the_group_outlives_it(played):
     # One that does wants the interpreter's lock while it ends, and aborts the process after all is done.
     assert [facts["threads"] for facts in played[1]] == [[], []]

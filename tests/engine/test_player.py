@@ -560,3 +560,31 @@ def test_singular_vectors_are_part_of_the_state():
     assert all(name.startswith("buffer.discriminator.") for name in held)
     moved = set(unlike(before, play(player, 1)))
     assert {name for name in held if before[name].numel() > 1} <= moved
+
+
+def test_an_eased_training_has_smaller_rates_stronger_penalties_and_more_augmentation():
+    player = make_player(make_recipe("ada", optimizers={"generator": {"lr": 4e-3}}, optimizer={"lr": 1e-3}))
+    plain = player.knobs()
+    shown = player.shown_knobs()
+    player.eased = 2
+    eased = player.knobs()
+    assert eased["r1"] == 4 * plain["r1"]
+    assert eased["augment"] == pytest.approx(1 - (1 - plain["augment"]) * 0.75**2)
+    assert player.shown_knobs()["lr/generator"] == shown["lr/generator"] / 4 == 1e-3
+    assert player.clock()["eased"] == 2
+    again = make_player(make_recipe("ada"))
+    again.load(state(player), json.loads(json.dumps(player.clock())))
+    assert again.eased == 2
+    old = {name: value for name, value in player.clock().items() if name != "eased"}
+    again.load(state(player), old)  # a checkpoint from before there was easing
+    assert again.eased == 0
+
+
+def test_whoever_listens_hears_of_the_averaged_rounds_alone():
+    heard = []
+    player = toy()
+    player.noted = lambda move, terms, norm: heard.append((player.rounds, move, sorted(terms), norm.item()))
+    play(player, 17)
+    assert [round_ for round_, *_ in heard] == [0, 0, 8, 8, 16, 16]
+    assert heard[0][1:] == ("discriminator", ["slope"], pytest.approx(math.sqrt(3)))
+    assert heard[1][3] == pytest.approx(2 * math.sqrt(3))

@@ -129,3 +129,26 @@ def test_weights_are_clipped_after_a_step(working: torch.dtype):
     side.step(0, 1)
     torch.testing.assert_close(flat.master, (plain - 0.1).clamp(-0.125, 0.125))
     assert all(p.abs().max() <= 0.125 for p in net.parameters())
+
+
+def test_the_norm_is_that_of_all_gradients_as_they_were_given_or_summed():
+    net = nn.Linear(2, 1)
+    side = Side([Flat(dict(net.named_parameters()), CPU, torch.float32, torch.float32)], Optimizer(), None)
+    side.collect([torch.tensor([[2.0, 3.0]]), torch.tensor([6.0])], first=True)
+    assert side.norm().item() == 7.0
+    side.collect([torch.zeros(1, 2), torch.tensor([-6.0])], first=False)
+    assert side.norm().item() == pytest.approx(13**0.5)
+
+
+def test_an_eased_step_is_one_of_a_smaller_rate():
+    def stepped(lr, ease):
+        net = nn.Linear(2, 1, bias=False)
+        nn.init.ones_(net.weight)
+        side = Side(
+            [Flat(dict(net.named_parameters()), CPU, torch.float64, torch.float64)], Optimizer(name="sgd", lr=lr), None
+        )
+        side.collect([torch.full((1, 2), 3.0, dtype=torch.float64)], first=True)
+        side.step(0, 1, ease)
+        return net.weight.detach()
+
+    assert torch.equal(stepped(0.5, 0.25), stepped(0.125, 1.0))

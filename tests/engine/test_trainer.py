@@ -8,6 +8,8 @@ import torch
 
 from gansmith import run as runs
 from gansmith.engine import checkpoint, trainer
+from gansmith.engine import player as playing
+from gansmith.engine import watch as watching
 from gansmith.engine.listener import Listener
 from gansmith.engine.trainer import Diverged, Trainer
 from gansmith.errors import Refused
@@ -374,3 +376,157 @@ def test_labels_reach_the_snapshot(tmp_path):
     ((_, sampler),) = ear.all("snapshot")
     assert sampler.classes == pictures().classes
     assert sampler.sample(4, label="b").shape == (4, 1, 16, 16)
+
+
+# --- the watch -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _often(monkeypatch):
+    """A probe after each round, and no more looks than the clock asks for."""
+    monkeypatch.setattr(watching, "APART", 1)
+    monkeypatch.setattr(playing, "SAMPLED_ROUNDS", 1)
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", 1e6)
+
+
+DEAD = {"optimizers": {"generator": {"lr": 0.0}}, "optimizer": {"lr": 1e-2, "betas": [0.0, 0.9]}}
+"""A generator that stands still, while the discriminator learns to tell it."""
+
+
+@pytest.mark.usefixtures("_often")
+@pytest.mark.parametrize("name", ["gan", "dcgan", "r3gan"])
+def test_the_watch_does_not_touch_the_training(tmp_path, name):
+    recipe = make_recipe(name, images=160, snapshots=2)
+    ignored = make_recipe(name, images=160, snapshots=2, on_trouble="ignore")
+    alone, _ = make_trainer(tmp_path / "alone", ignored)
+    seen, _ = make_trainer(tmp_path / "seen", recipe, held=pictures(seed=7))
+    assert alone.watch is None
+    assert alone.train() == seen.train() == "done"
+    assert len(seen.watch.history) == 20
+    assert "known" in seen.watch.history[-1]
+    assert unlike(alone.player, seen.player) == []
+
+
+@pytest.mark.usefixtures("_often")
+def test_a_trouble_is_said_once_with_its_remedy(tmp_path):
+    made, ear = make_trainer(tmp_path, make_recipe("gan", images=160, snapshots=2, **DEAD))
+    assert made.train() == "done"
+    ((at, text),) = [each for each in ear.all("warning") if each[1].startswith("dead generator")]
+    assert 40 <= at <= 160
+    assert "Begin anew with other first weights" in text
+    kept = checkpoint.newest(made.run).rest["watch"]
+    assert kept["said"] == made.watch.said
+    assert len(kept["history"]) == 20
+
+
+@pytest.mark.usefixtures("_often")
+def test_a_training_that_adapts_goes_back_and_on_more_gently_three_times_at_most(tmp_path):
+    fields = {**DEAD, "penalties": {"r1": {"weight": 0.5}}, "augment": {"ada": {"probability": 0.2}}}
+    recipe = make_recipe("gan", images=400, snapshots=40, on_trouble="adapt", **fields)
+    made, ear = make_trainer(tmp_path, recipe)
+    made.player.game.generate = lambda noise, labels=None: noise.new_zeros(len(noise), 1, 16, 16)
+    assert made.train() == "done"
+    assert (made.player.eased, made.player.attempt) == (3, 3)
+    texts = [text for _, text in ear.all("warning")]
+    for times in (1, 2, 3):
+        told = f"learning rates halved, penalties doubled, augmentation raised ({times} of 3)"
+        assert sum(text.endswith(told) and "Rolled back to image" in text for text in texts) == 1
+    # Where it can do no more it says so, once.
+    assert sum("Rolled back" not in text for text in texts) == 1
+    shown = made.player.shown_knobs()
+    assert shown["lr/discriminator"] == 1e-2 / 8
+    assert shown["r1"] == 4.0
+    assert shown["augment"] == pytest.approx(1 - 0.8 * 0.75**3)
+    assert ear.all("end") == [(400, "done")]
+    # It began anew from before what the rule had looked at.
+    backs = [at for at, text in ear.all("warning") if "Rolled back" in text]
+    assert backs[0] <= 8 * watching.LONG
+
+
+@pytest.mark.usefixtures("_often")
+@pytest.mark.parametrize("at", [48, 96, 208])
+def test_a_training_that_adapts_resumes_to_the_same(tmp_path, at):
+    recipe = make_recipe("gan", images=320, snapshots=20, on_trouble="adapt", **DEAD)
+    whole, _ = make_trainer(tmp_path / "whole", recipe)
+    whole.train()
+    assert whole.player.eased == 3
+    cut, _ = make_trainer(tmp_path / "cut", recipe)
+    cut.listeners.append(Interrupts(cut.interrupt, at))
+    assert cut.train() == "interrupted"
+    player = make_player(recipe)
+    found = checkpoint.newest(cut.run)
+    player.load(found.tensors, found.rest)
+    again = Trainer(player, cut.run, [])
+    again.watch.load(found.rest["watch"])
+    assert again.train() == "done"
+    assert unlike(whole.player, player) == []
+    assert again.watch.state() == whole.watch.state()
+    assert player.clock() == whole.player.clock()
+
+
+@pytest.mark.usefixtures("_often")
+def test_what_is_saved_later_than_the_roll_back_is_dropped(tmp_path):
+    recipe = make_recipe("gan", images=160, snapshots=20, on_trouble="adapt", **DEAD)
+    made, _ = make_trainer(tmp_path, recipe)
+    clocks = []
+
+    class Ears(Listener):
+        def warning(self, images, text):
+            if "Rolled back" in text:
+                found = checkpoint.newest(made.run)
+                clocks.append((images, found.rest["images"], found.rest["eased"], found.rest["attempt"]))
+
+    made.listeners.append(Ears())
+    made.train()
+    assert [(eased, attempt) for _, _, eased, attempt in clocks] == [(1, 1), (2, 2), (3, 3)][: len(clocks)]
+    assert all(now == saved for now, saved, _, _ in clocks)
+    assert clocks
+
+
+def test_not_a_number_is_eased_where_the_training_adapts(tmp_path):
+    recipe = make_recipe("toy", images=160, snapshots=4, optimizer={**SGD, "lr": 1.0}, on_trouble="adapt")
+    made, ear = make_trainer(tmp_path, recipe, make_player(recipe, game=Breaks(1)))
+    assert made.train() == "done"
+    assert (made.player.eased, made.rollbacks) == (1, 0)
+    # Eleven steps of 1 before the roll-back to image 80, of which ten stand, and ten of a half.
+    assert made.player.game.discriminator.w.tolist() == [-15.0] * 3
+    ((at, text),) = ear.all("warning")
+    assert at == 80
+    assert text.startswith("divergence: weights became infinite or NaN near image ")
+    assert text.endswith("Rolled back to image 80, and on with learning rates halved (1 of 3)")
+
+
+@pytest.mark.usefixtures("_often")
+def test_without_a_run_the_memory_holds_what_an_adapting_training_goes_back_to():
+    recipe = make_recipe("gan", images=240, snapshots=30, on_trouble="adapt", **DEAD)
+    made, _ = make_trainer(None, recipe)
+    assert made.train() == "done"
+    assert made.player.eased == 3
+    assert len(made._memory) <= watching.LONG + 2
+
+
+# --- the duality gap -----------------------------------------------------------------------------------
+
+
+def test_the_duality_gap_is_told_beside_the_scores_and_does_not_touch_the_training(tmp_path):
+    recipe = make_recipe("gan", images=80, snapshots=2)
+    alone, _ = make_trainer(tmp_path / "alone", recipe)
+    asked = make_recipe("gan", images=80, snapshots=2, duality_gap=2)
+    made, ear = make_trainer(tmp_path / "asked", asked, held=pictures(40, seed=7), scores=Scores(3.0, 2.0))
+    alone.train()
+    made.train()
+    assert unlike(alone.player, made.player) == []
+    told = ear.all("score")
+    assert [images for images, _ in told] == [40, 80]
+    for (_, scores), fd in zip(told, (3.0, 2.0), strict=True):
+        assert next(iter(scores)) == "fd"
+        assert scores["fd"] == fd
+        gap = scores["duality-gap"]
+        assert gap == pytest.approx(scores["duality-gap/discriminator"] + scores["duality-gap/generator"])
+        assert gap >= 0
+    assert made.best == (2.0, 80)
+    bare, ear = make_trainer(None, asked, held=pictures(40, seed=7))
+    bare.train()
+    assert [list(scores) for _, scores in ear.all("score")] == [
+        ["duality-gap", "duality-gap/discriminator", "duality-gap/generator"]
+    ] * 2

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.data.dataset import Dataset
-from gansmith.data.order import SUBSET, shuffled
+from gansmith.data.order import RESERVE, SUBSET, shuffled
 from gansmith.data.pictures import CHANNELS, decoder
 from gansmith.data.scan import digest, fingerprint
 from gansmith.errors import Refused
@@ -30,6 +33,34 @@ def limit_note(count: int, limit: int | None) -> tuple[str, ...]:
     if limit > count:
         return (f"the limit of {limit:,} is more than there are: all {count:,} are used",)
     return (f"{limit:,} of {count:,} are used, as the limit says",)
+
+
+def reserve(dataset: Dataset, n: int) -> tuple[Dataset, Dataset]:
+    """A dataset without n examples of a shuffle with a fixed key, and those.
+
+    Raises:
+        Refused: it has no more than n.
+    """
+    if n >= dataset.count:
+        raise Refused(f"data.reserve: {n:,} of {dataset.count:,} examples leave none to train on")
+    order = shuffled(dataset.count, (RESERVE,))
+    held, rest = (np.sort(part) for part in (order[:n], order[n:]))
+    note = f"{n:,} of {dataset.count:,} are kept out of the training, as data.reserve says"
+    return _only(dataset, rest, f"without {n}", (note,)), _only(dataset, held, f"only {n}", ())
+
+
+def _only(dataset: Dataset, chosen: NDArray[np.int64], what: str, notes: tuple[str, ...]) -> Dataset:
+    array, labels, read = dataset.array, dataset.labels, dataset.read
+    return replace(
+        dataset, count=len(chosen), array=None if array is None else array[chosen],
+        labels=None if labels is None else labels[chosen],
+        read=None if read is None else partial(_read_from, read, chosen), notes=dataset.notes + notes,
+        fingerprint=hashlib.sha256(f"{dataset.fingerprint} {what}".encode()).hexdigest(),
+    )  # fmt: skip
+
+
+def _read_from(read: Callable[[int], NDArray[np.uint8]], chosen: NDArray[np.int64], i: int) -> NDArray[np.uint8]:
+    return read(int(chosen[i]))
 
 
 def with_labels(dataset: Dataset, wanted: bool | None) -> Dataset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-ORDER, MIRROR, SUBSET, SPLIT, POINTS = range(1, 6)
+ORDER, MIRROR, SUBSET, SPLIT, POINTS, RESERVE = range(1, 7)
 """Purposes: the first part of a key, so that two uses of one seed have nothing in common."""
 
 _MASK = (1 << 64) - 1

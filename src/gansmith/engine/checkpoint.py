@@ -89,14 +89,21 @@ def _crc32(tensors: Mapping[str, torch.Tensor]) -> int:
     return sum_
 
 
-def newest(run: Run) -> Newest:
+def newest(run: Run, before: int | None = None) -> Newest:
     """Read the newest checkpoint of a run that is whole.
+
+    Args:
+        run: the run.
+        before: only look at those not later than this clock, or else at the oldest.
 
     Raises:
         Refused: where there is none.
     """
     damaged: list[tuple[Path, str]] = []
-    for path in reversed(run.checkpoints()):
+    paths = run.checkpoints()
+    if before is not None:
+        paths = [path for path in paths if path <= run.checkpoint_file(before)] or paths[:1]
+    for path in reversed(paths):
         try:
             tensors, rest = read(path)
         except Refused as error:
@@ -114,8 +121,14 @@ def put_aside(run: Run, damaged: list[tuple[Path, str]]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def prune(run: Run, keep: int, best: int | None) -> None:
-    """Remove all but the newest `keep` checkpoints and the best-scored one."""
-    for path in run.checkpoints()[:-keep]:
-        if best is None or path != run.checkpoint_file(best):
+def prune(run: Run, keep: int, best: int | None, before: int | None = None) -> None:
+    """Remove all but the newest `keep` checkpoints, the best-scored one, and the newest not later than `before`."""
+    paths = run.checkpoints()
+    kept = {*paths[-keep:]}
+    if best is not None:
+        kept.add(run.checkpoint_file(best))
+    if before is not None:
+        kept.update([path for path in paths if path <= run.checkpoint_file(before)][-1:])
+    for path in paths:
+        if path not in kept:
             path.unlink(missing_ok=True)

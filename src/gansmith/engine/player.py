@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -28,6 +28,9 @@ from gansmith.schedule import Adaptive, value_at
 SAMPLED_ROUNDS = 8
 """Terms are averaged over each n-th round only: keeping the sums costs as much as a small network's layer."""
 
+EASED_RATE, EASED_PENALTY, EASED_PLAIN = 0.5, 2.0, 0.75
+"""What each easing multiplies: learning rates, penalties' weights, and the share of examples not augmented."""
+
 
 class Span(NamedTuple):
     """A phase on the clock: from `begin` to `end`, in images. Without a name it is all of a training."""
@@ -50,8 +53,10 @@ class Player:
     Attributes:
         images: the clock.
         attempt: raised by a roll-back.
+        eased: how often the training was made gentler, after trouble.
         phases: the recipe's, or else the game's own.
         phase: the name of the one that is on, or None.
+        noted: called with the terms and the gradient's norm of a move, in the rounds that are averaged; or None.
     """
 
     def __init__(self, game: Game, dataset: Dataset, recipe: Recipe, device: torch.device, numerics: Numerics) -> None:
@@ -85,13 +90,14 @@ class Player:
             dataset, batch=recipe.batch, seed=recipe.seed, device=device, rank=self.rank, world=self.world,
             mirror=recipe.data.mirror, channels_last=convolves,
         )  # fmt: skip
-        self.images = self.rounds = self.attempt = 0
+        self.images = self.rounds = self.attempt = self.eased = 0
         self.steps = dict.fromkeys(self.sides, 0)
         self.phase: str | None = None
         self._place = 0
         self._first, self._batch = 0, None
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
+        self.noted: Callable[[str, Mapping[str, torch.Tensor], torch.Tensor], None] | None = None
         self._shown: Game | None = None
         self._behind: dict[Any, frozenset[str]] = {}
         self._handed: dict[str, frozenset[str]] = {}
@@ -177,7 +183,9 @@ class Player:
             for grad in side.grads:
                 grad /= len(shared)
         side.reduce()
-        side.step(self._first, self.total)
+        if self.noted is not None and result is not None and self.rounds % SAMPLED_ROUNDS == 0:
+            self.noted(move.name, result.terms, side.norm())
+        side.step(self._first, self.total, EASED_RATE**self.eased)
         if result is not None and whole and self.stepper.keeps_graphs:
             self._drop_stale(move, result.shared, shared[0])
         self.steps[move.name] += 1
@@ -216,13 +224,17 @@ class Player:
     def knobs(self) -> dict[str, float | torch.Tensor]:
         """The scheduled values at the clock of the step, by name; and those that the game moves, which are states."""
         at, recipe = self._first, self.recipe
+        more, plain = EASED_PENALTY**self.eased, EASED_PLAIN**self.eased
         out: dict[str, float | torch.Tensor] = {
-            name: value_at(penalty.weight, at, self.total) for name, penalty in recipe.penalties.items()
+            name: more * value_at(penalty.weight, at, self.total) for name, penalty in recipe.penalties.items()
         }
         for name, knob in recipe.augment_knobs().items():
             probability = recipe.augment[name].probability
-            adapts = isinstance(probability, Adaptive)
-            out[knob] = self.states[knob] if adapts else value_at(probability, at, self.total)
+            if isinstance(probability, Adaptive):  # which the game raises by itself
+                out[knob] = self.states[knob]
+            else:
+                often = value_at(probability, at, self.total)
+                out[knob] = often + (1 - plain) * (1 - often)
         span = self.spans()[self._place]
         moved = (at - span.begin) / (span.end - span.begin) if span.end > span.begin else 1.0
         return {**out, "progress": at / self.total, "phase": min(max(moved, 0.0), 1.0)}
@@ -234,7 +246,7 @@ class Player:
         for move in self.sides:
             optimizer = recipe.optimizers.get(move, recipe.optimizer)
             name = "lr" if not recipe.optimizers else f"lr/{move}"
-            out[name] = value_at(optimizer.lr, at, self.total)
+            out[name] = EASED_RATE**self.eased * value_at(optimizer.lr, at, self.total)
         if recipe.ema:
             out["ema_half_life"] = self._half_life()
         return out
@@ -353,7 +365,7 @@ class Player:
         """The rest of the state, as plain JSON."""
         return {
             "images": self.images, "first": self._first, "rounds": self.rounds, "steps": dict(self.steps),
-            "attempt": self.attempt, "phase": self.phase,
+            "attempt": self.attempt, "eased": self.eased, "phase": self.phase,
         }  # fmt: skip
 
     def load(self, tensors: Mapping[str, torch.Tensor], clock: Mapping[str, Any]) -> None:
@@ -363,7 +375,7 @@ class Player:
             Refused: tensors that are missing or of another shape.
         """
         self.images, self.rounds, self.attempt = clock["images"], clock["rounds"], clock["attempt"]
-        self._first = clock["first"]
+        self._first, self.eased = clock["first"], int(clock.get("eased", 0))
         self.steps = {move: int(clock["steps"][move]) for move in self.sides}
         self._batch, self._sums, self._counts = None, {}, {}
         self._enter_phase()

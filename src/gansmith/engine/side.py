@@ -221,18 +221,23 @@ class Side:
                 torch.distributed.all_reduce(grad)
                 grad /= collectives.world()
 
+    def norm(self) -> torch.Tensor:
+        """The norm of the gradient collected last."""
+        return torch.stack(torch._foreach_norm(self._grads if self._given is None else self._given)).norm()
+
     def health(self) -> torch.Tensor:
         """A scalar that is finite exactly where all gradients are."""
         # 0·g is 0, or NaN where g is not finite; so nothing overflows in the sum.
         return torch.stack([(grad * 0).sum() for grad in self.grads]).sum()
 
-    def step(self, images: float, total: int) -> None:
-        """Update the weights, with the schedules' values after so many of `total` images."""
+    def step(self, images: float, total: int, ease: float = 1.0) -> None:
+        """Update the weights, with the schedules' values after so many of `total` images; `ease` scales the rate."""
         if self.clip is not None:
             norm = torch.stack([grad.norm() for grad in self.grads]).norm()
             for grad in self.grads:
                 grad.mul_(torch.clamp(self.clip / (norm + 1e-6), max=1.0))
         lr, b1, b2 = (value_at(value, images, total) for value in (self.recipe.lr, *self.recipe.betas))
+        lr *= ease
         pieces = self._given if self.optimizer.takes_pieces else None
         self.optimizer.step(self.grads if pieces is None else pieces, lr, b1, b2, pieces=pieces is not None)
         for flat in self.flats:

@@ -63,7 +63,8 @@ class Outcome:
         state: new values of states.
         shared: for later moves of this round. What carries a graph is handed on until a network that it
             goes through is trained, and never of a compiled move or a microbatch: a move makes it anew then.
-        watched: numbers to log that are not minimised, [B] or scalar each.
+        watched: numbers to log that are not minimised, [B] or scalar each. By `on_real` and `on_fake`, logits [B] of
+            a discriminator that are greater for what it takes for real, the engine watches over stability.
     """
 
     terms: Mapping[str, torch.Tensor]
