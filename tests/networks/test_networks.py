@@ -12,7 +12,8 @@ from gansmith.networks import biggan, dcgan, mlp, patches, r3gan, resnet, styleg
 from gansmith.networks.layers import couples, read, still
 
 SMALL = {"blocks": 1, "cardinality": 2, "widths": [8, 4]}
-FAMILIES = {"mlp": (mlp, {}), "dcgan": (dcgan, {"width": 4}), "r3gan": (r3gan, SMALL),
+FAMILIES = {"mlp": (mlp, {}), "dcgan": (dcgan, {"width": 4}),
+            "dcgan dense": (dcgan, {"width": 4, "dense": 6}), "r3gan": (r3gan, SMALL),
             "patches": (patches, {"width": 4}), "resnet": (resnet, {"width": 4}),
             "resnet spectral": (resnet, {"width": 8, "spectral": True, "attention": 8}),
             "stylegan2": (stylegan2, {"base": 64, "most": 8, "mapping_layers": 2}),
@@ -106,7 +107,7 @@ def test_examples_are_treated_one_by_one_unless_it_is_said(family: str):
     with still():
         alone = torch.allclose(discriminator(x)[:2], discriminator(x[:2]), atol=1e-5)
     assert alone != couples(discriminator)
-    assert couples(discriminator) == (family in ("dcgan", "stylegan2"))
+    assert couples(discriminator) == (family in ("dcgan", "dcgan dense", "stylegan2"))
 
 
 # --- the perceptrons -------------------------------------------------------------------------------
@@ -174,6 +175,18 @@ def test_a_dcgan_without_norm_treats_examples_one_by_one():
     discriminator = dcgan.Discriminator((1, 32, 32), width=4, norm=False)
     assert not couples(discriminator)
     assert parameters(discriminator) == parameters(dcgan.Discriminator((1, 32, 32), width=4)) - (8 + 16)
+
+
+def test_dcgan_with_a_dense_layer_is_infogans_for_mnist():
+    generator, discriminator = (
+        dcgan.Generator((1, 28, 28), 74, dense=1024),
+        dcgan.Discriminator((1, 28, 28), dense=1024),
+    )
+    convolutions = 128 * 64 * 16 + 2 * 64 + 64 * 16 + 1
+    assert parameters(generator) == 74 * 1024 + 2 * 1024 + 1024 * 49 * 128 + 2 * 128 + convolutions
+    convolutions = 64 * 16 + 64 + 64 * 128 * 16 + 2 * 128
+    assert parameters(discriminator) == convolutions + 49 * 128 * 1024 + 2 * 1024 + 1024 + 1
+    assert discriminator.feature_width == 1024
 
 
 def test_dcgan_starts_as_the_paper_says():

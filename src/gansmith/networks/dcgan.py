@@ -21,14 +21,20 @@ class Generator(nn.Module):
         noise: dimensions of the latent vector.
         classes: number of classes; 0 is unconditional.
         width: channels before the last layer; doubled at each halving of the resolution.
+        dense: width of a dense layer after the noise, as InfoGAN's for MNIST has one (Chen et al., 2016, Appendix C.1,
+            arXiv:1606.03657); 0 is none.
     """
 
-    def __init__(self, shape: Sequence[int], noise: int, classes: int = 0, width: int = 64) -> None:
+    def __init__(self, shape: Sequence[int], noise: int, classes: int = 0, width: int = 64, dense: int = 0) -> None:
         super().__init__()
         self.shape, self.classes = tuple(shape), classes
         number, self.base = stages(_checked(shape))
         wide = width << number - 1
-        self.first = nn.Linear(noise + classes, wide * self.base[0] * self.base[1], bias=False)
+        inputs = noise + classes
+        self.dense = nn.Identity()
+        if dense:
+            self.dense = nn.Sequential(nn.Linear(inputs, dense, bias=False), BatchNorm(dense), nn.ReLU())
+        self.first = nn.Linear(dense or inputs, wide * self.base[0] * self.base[1], bias=False)
         layers: list[nn.Module] = [BatchNorm(wide), nn.ReLU()]
         for _ in range(number - 1):
             layers += [ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False), BatchNorm(wide // 2), nn.ReLU()]
@@ -41,7 +47,7 @@ class Generator(nn.Module):
         if labels is not None and self.classes:
             noise = torch.cat([noise, one_hot(labels, self.classes, noise)], 1)
         # The linear layer's outputs are laid out as (H, W, C): the convolutions' own memory format.
-        first = self.first(noise).view(len(noise), *self.base, -1).permute(0, 3, 1, 2)
+        first = self.first(self.dense(noise)).view(len(noise), *self.base, -1).permute(0, 3, 1, 2)
         return self.layers(first)[:, :, : self.shape[1], : self.shape[2]]
 
 
@@ -56,30 +62,40 @@ class Discriminator(Critic):
         classes: number of classes; 0 is unconditional.
         width: channels after the first layer; doubled at each halving of the resolution.
         norm: batch norm, as published; a penalty on each example's gradient wants none.
+        dense: width of a dense layer before the logit, as InfoGAN's for MNIST has one; 0 is none.
     """
 
-    def __init__(self, shape: Sequence[int], classes: int = 0, width: int = 64, norm: bool = True) -> None:
+    def __init__(
+        self, shape: Sequence[int], classes: int = 0, width: int = 64, norm: bool = True, dense: int = 0
+    ) -> None:
         super().__init__()
         self.classes = classes
-        self.layers, width, base, self.padded = _down(shape, width, norm)
-        self.base, self.last = base, Conv2d(width, 1, base)
-        self.feature_width = width * base[0] * base[1]
+        self.layers, width, self.base, self.padded = _down(shape, width, norm)
+        inputs, self.dense = width * self.base[0] * self.base[1], None
+        if dense:
+            normed = [BatchNorm(dense)] if norm else []
+            self.dense = nn.Sequential(nn.Linear(inputs, dense, bias=not norm), *normed, nn.LeakyReLU(0.2))
+        self.last = nn.Linear(dense, 1) if dense else Conv2d(width, 1, self.base)
+        self.feature_width = dense or inputs
         if classes:
-            self.embedding = nn.Embedding(classes, width)
+            self.embedding = nn.Embedding(classes, dense or width)
         initialise(self)
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, C, H, W] → [B, F], the coarsest grid."""
+        """[B, C, H, W] → [B, F], the coarsest grid, or the dense layer's."""
         # As (H, W, C), which is how convolutions lay it out: no copy.
-        return self.layers(pad_to(data, *self.padded)).permute(0, 2, 3, 1).flatten(1)
+        grid = self.layers(pad_to(data, *self.padded)).permute(0, 2, 3, 1).flatten(1)
+        return grid if self.dense is None else self.dense(grid)
 
     def logits(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, F], int64 [B] → [B]."""
-        grid = features.view(len(features), *self.base, -1).permute(0, 3, 1, 2)
-        logits = self.last(grid).flatten()
+        whole = features
+        if self.dense is None:
+            grid = features.view(len(features), *self.base, -1).permute(0, 3, 1, 2)
+            features, whole = grid.mean((2, 3)), grid
+        logits = self.last(whole).flatten()
         if labels is not None and self.classes:
-            of = one_hot(labels, self.classes, grid) @ self.embedding.weight
-            logits = logits + (grid.mean((2, 3)) * of).sum(1)
+            logits = logits + (features * (one_hot(labels, self.classes, features) @ self.embedding.weight)).sum(1)
         return logits
 
 
