@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from gansmith import collectives
 from gansmith.games.game import Outcome, Turn
-from gansmith.games.synthesis import Augment, Lazy, Synthesis
+from gansmith.games.synthesis import Synthesis
 from gansmith.losses.adversarial import AdversarialLoss
-from gansmith.schedule import Adaptive
 
 
 class Equilibrium(Synthesis):
@@ -31,8 +29,7 @@ class Equilibrium(Synthesis):
         gamma: γ, how high the energy of fakes shall be, as a share of the real examples': the more, the more diverse.
         rate: λ, how fast k follows.
         start: k at the beginning.
-        penalties, noise, discriminator_steps, shared_fakes, joint_pass, augment, adaptive: as `Synthesis` has
-            them.
+        others: what `Synthesis` takes.
     """
 
     def __init__(
@@ -44,18 +41,9 @@ class Equilibrium(Synthesis):
         gamma: float = 0.5,
         rate: float = 1e-3,
         start: float = 0.0,
-        penalties: Mapping[str, Lazy] | None = None,
-        noise: int = 64,
-        discriminator_steps: int = 1,
-        shared_fakes: bool = True,
-        joint_pass: bool | None = None,
-        augment: Augment | None = None,
-        adaptive: Mapping[str, Adaptive] | None = None,
+        **others: Any,
     ) -> None:
-        super().__init__(
-            generator, discriminator, loss=loss, penalties=penalties, noise=noise, augment=augment, adaptive=adaptive,
-            discriminator_steps=discriminator_steps, shared_fakes=shared_fakes, joint_pass=joint_pass,
-        )  # fmt: skip
+        super().__init__(generator, discriminator, loss=loss, **others)
         if not loss.energy:
             raise ValueError("equilibrium balances energies; the loss for it is `boundary`")
         if not 0 <= gamma <= 1 or not 0 <= start <= 1:

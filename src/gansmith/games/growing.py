@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
 
 from gansmith.games.game import Outcome, Turn
-from gansmith.games.synthesis import Augment, Lazy, Synthesis
-from gansmith.losses.adversarial import AdversarialLoss
+from gansmith.games.synthesis import Synthesis
 from gansmith.networks.layers import pad_to
 from gansmith.networks.pggan import Grown, doubled, halved
 from gansmith.recipe import Phase
@@ -26,9 +26,9 @@ class Growing(Synthesis):
 
     Args:
         generator, discriminator: networks that grow, as `pggan`'s.
-        loss, penalties, noise, discriminator_steps, shared_fakes, joint_pass, augment: as `Synthesis`.
         grown: when the last level has been faded in: images, or a fraction of the training. The phases before share
             that time equally.
+        others: what `Synthesis` takes.
     """
 
     def __init__(
@@ -36,19 +36,10 @@ class Growing(Synthesis):
         generator: nn.Module,
         discriminator: nn.Module,
         *,
-        loss: AdversarialLoss,
-        penalties: Mapping[str, Lazy] | None = None,
-        noise: int = 64,
-        discriminator_steps: int = 1,
-        shared_fakes: bool = True,
-        joint_pass: bool | None = None,
-        augment: Augment | None = None,
         grown: float = 0.5,
+        **others: Any,
     ) -> None:
-        super().__init__(
-            generator, discriminator, loss=loss, penalties=penalties, noise=noise, augment=augment,
-            discriminator_steps=discriminator_steps, shared_fakes=shared_fakes, joint_pass=joint_pass,
-        )  # fmt: skip
+        super().__init__(generator, discriminator, **others)
         if not isinstance(generator, Grown) or not isinstance(discriminator, Grown):
             raise ValueError("growing takes networks that grow, such as pggan, on both sides")
         if generator.sizes != discriminator.sizes:

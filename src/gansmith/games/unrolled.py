@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -12,10 +12,8 @@ from torch.func import functional_call
 
 from gansmith import collectives
 from gansmith.games.game import Outcome, Turn
-from gansmith.games.synthesis import Augment, Lazy, Synthesis
-from gansmith.losses.adversarial import AdversarialLoss
+from gansmith.games.synthesis import Synthesis
 from gansmith.networks.layers import run, still
-from gansmith.schedule import Adaptive
 
 EPS = 1e-8
 """Adam's; its square is added under the root, which then has a slope where there is no gradient."""
@@ -36,14 +34,12 @@ class Unrolled(Synthesis):
     Args:
         generator: (noise [B, noise], labels) → data.
         discriminator: (data, labels) → logits [B].
-        loss: the adversarial loss.
         unroll: k.
         rate: η.
         inner: `sgd` or `adam`.
         betas: Adam's decay rates.
         saddle: the generator minimises −L_D of real and fake examples, as in the paper; otherwise the loss's own L_G.
-        penalties, noise, discriminator_steps, shared_fakes, joint_pass, augment, adaptive: as `Synthesis` has
-            them.
+        others: what `Synthesis` takes.
     """
 
     def __init__(
@@ -51,24 +47,14 @@ class Unrolled(Synthesis):
         generator: nn.Module,
         discriminator: nn.Module,
         *,
-        loss: AdversarialLoss,
         unroll: int = 5,
         rate: float = 1e-2,
         inner: Literal["sgd", "adam"] = "sgd",
         betas: tuple[float, float] = (0.5, 0.999),
         saddle: bool = True,
-        penalties: Mapping[str, Lazy] | None = None,
-        noise: int = 64,
-        discriminator_steps: int = 1,
-        shared_fakes: bool = True,
-        joint_pass: bool | None = None,
-        augment: Augment | None = None,
-        adaptive: Mapping[str, Adaptive] | None = None,
+        **others: Any,
     ) -> None:
-        super().__init__(
-            generator, discriminator, loss=loss, penalties=penalties, noise=noise, augment=augment, adaptive=adaptive,
-            discriminator_steps=discriminator_steps, shared_fakes=shared_fakes, joint_pass=joint_pass,
-        )  # fmt: skip
+        super().__init__(generator, discriminator, **others)
         if unroll < 0 or rate < 0:
             raise ValueError(f"unroll and rate must not be negative, but are {unroll} and {rate}")
         if inner not in ("sgd", "adam"):
