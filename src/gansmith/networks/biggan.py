@@ -213,8 +213,9 @@ class Generator(nn.Module):
         parts = [noise] * len(self.parts) if self.deep else list(noise.split(self.parts, 1))
         if self.embedding is None:
             return parts
-        mean = self.embedding.weight.mean(0)
-        embedded = mean.expand(len(noise), -1) if labels is None else self.embedding(labels)
+        table = self.embedding.weight
+        mean = table.mean(0).expand(len(noise), -1)
+        embedded = mean if labels is None else one_hot(labels, self.classes, table) @ table
         joined = [torch.cat([part, embedded], 1) for part in parts]
         return joined if self.deep else [parts[0], *joined[1:]]
 
