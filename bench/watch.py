@@ -1,6 +1,7 @@
 """How well the watch names what goes wrong: runs made to fail in known ways, and healthy ones.
 
     python bench/watch.py --bed b [--data-root DIR] [--only NAME] [--unwatched] [--signals FILE]
+    python bench/watch.py --cost [RECIPE ...] [--data-root DIR]
 
 Bed A is what the rules were set on; bed B is of other data, networks, losses and seeds. A run counts as named right
 where the first thing that is said of it is what it was made to fail of; a healthy run of which anything is said is a
@@ -11,6 +12,7 @@ with `--unwatched` nothing else is: so bed B was made without the watch, and the
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from gansmith.data import Dataset
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
 from gansmith.engine.player import Player
+from gansmith.engine.signals import Signals
 from gansmith.engine.trainer import Diverged, Trainer
 from gansmith.networks.layers import run as call
 
@@ -177,8 +180,50 @@ def play(case: Case, root: Path, watched: bool) -> dict[str, Any]:
     history = trainer.watch.history if trainer.watch else []
     return {
         "run": case.name, "meant": case.meant, "said": [name for _, name in ear.said],
-        "at": [at / recipe.images for at, _ in ear.said], "seconds": seconds, "fate": fate, "history": history,
+        "at": [round(at / recipe.images, 3) for at, _ in ear.said], "seconds": round(seconds, 2), "fate": fate,
+        "history": history,
     }  # fmt: skip
+
+
+def cost(recipes: list[str], root: Path, images: int) -> list[dict[str, Any]]:
+    """The share of a training's processor time that goes to the watch: to its probes, and to its sums in between."""
+    import gansmith
+
+    rows = []
+    for recipe in recipes:
+        spent = {"probe": 0.0, "note": 0.0}
+        calls = {"probe": 0, "note": 0}
+        kept = {name: getattr(Signals, name) for name in spent}
+
+        def timed(name: str, spent: Any = spent, calls: Any = calls, kept: Any = kept) -> Any:
+            def call(*arguments: Any) -> Any:
+                began = time.process_time()
+                try:
+                    return kept[name](*arguments)
+                finally:
+                    spent[name] += time.process_time() - began
+                    calls[name] += 1
+
+            return call
+
+        for name in spent:
+            setattr(Signals, name, timed(name))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                overrides = {"score": False, "snapshots": 1, "compile": "off"}
+                run = gansmith.train(
+                    recipe, "mnist", Path(folder) / "run", images=images, data_root=str(root), overrides=overrides
+                )
+                seconds = list(run.events("progress"))[-1]["cpu_seconds"]
+        finally:
+            for name, method in kept.items():
+                setattr(Signals, name, method)
+        rows.append(
+            {"recipe": recipe, "images": images, "CPU-seconds": seconds, "probes": calls["probe"],
+             "seconds a probe": spent["probe"] / max(calls["probe"], 1), "in probes": f"{spent['probe'] / seconds:.2%}",
+             "in sums": f"{spent['note'] / seconds:.2%}", "in all": f"{sum(spent.values()) / seconds:.2%}"}
+        )  # fmt: skip
+    return rows
 
 
 def confusion(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -196,12 +241,19 @@ def confusion(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> None:
     """Play a bed, and print the table."""
     parser = flags(__doc__)
+    parser.add_argument("--cost", nargs="*", metavar="RECIPE", help="what the watch costs on MNIST (auto, gan, dcgan)")
+    parser.add_argument("--images", type=int, default=100_000, help="of --cost")
     parser.add_argument("--bed", choices=("a", "b"), default="b")
     parser.add_argument("--only", action="append", metavar="NAME", help="runs whose name or kind has this in it")
     parser.add_argument("--unwatched", action="store_true", help="only measure what becomes of each run")
     parser.add_argument("--signals", type=Path, metavar="FILE", help="keep what the probes found")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.cost is not None:
+        rows = cost(args.cost or ["auto", "gan", "dcgan"], args.data_root, 20_000 if args.quick else args.images)
+        print(table(rows))
+        record("watch-cost", rows, quick=args.quick)
+        return
     cases = bed_a() if args.bed == "a" else bed_b()
     if args.only:
         cases = [case for case in cases if any(part in f"{case.meant}: {case.name}" for part in args.only)]
@@ -210,8 +262,8 @@ def main() -> None:
         row = play(case, args.data_root, not args.unwatched)
         rows.append(row)
         fate = " ".join(f"{k} {v:.3g}" for k, v in row["fate"].items() if isinstance(v, float))
-        said = f"said {row['said']}  is {row['fate']['is']}  {fate}"
-        print(f"{case.meant:25} {case.name:45} {row['seconds']:5.1f} s  {said}", flush=True)
+        said, became = row["said"], row["fate"]["is"]
+        print(f"{case.meant:25} {case.name:45} {row['seconds']:5.1f} s  said {said}  is {became}  {fate}", flush=True)
         if args.signals:
             args.signals.write_text(json.dumps(rows), encoding="utf-8")
     if args.unwatched:

@@ -100,9 +100,10 @@ def divergence(history: History) -> Trouble | None:
     if len(spread) == WINDOW and min(spread[-3:]) > SPREAD and spread[-1] > 1.5 * spread[0]:
         line = f"samples are spread {spread[-1]:,.0f} times as far as the data, and ever farther"
         return Trouble("divergence", line, remedy)
-    grown = max((value for name, value in recent[-1].items() if name.startswith("grown/")), default=1.0)
-    if _restless(recent) and grown > GROWN:
-        line = f"samples jump about from probe to probe, and weights have grown to {grown:.0f} times their size"
+    if _restless(recent) and _grown(recent) > GROWN:
+        line = (
+            f"samples jump about from probe to probe, and weights have grown to {_grown(recent):.0f} times their size"
+        )
         return Trouble("divergence", line, remedy)
     return None
 
@@ -172,7 +173,7 @@ def too_strong(history: History) -> Trouble | None:
 def cycling(history: History) -> Trouble | None:
     """Samples that go round and round the data."""
     recent = history[-LONG:]
-    if len(recent) < LONG or not _restless(recent):
+    if len(recent) < LONG or not _restless(recent) or _grown(recent) > GROWN:  # which is divergence
         return None
     line = f"samples go to and fro by {_swing(recent):.1f} times the data's spread, and do not settle"
     remedy = "Add R1 or raise it (--penalties.r1.weight), lower Adam's first beta to 0, or lower the learning rate"
@@ -190,6 +191,11 @@ def _values(history: History, name: str) -> list[float]:
 def _mean(history: History, name: str) -> float | None:
     values = _values(history, name)
     return sum(values) / len(values) if values else None
+
+
+def _grown(recent: History) -> float:
+    """How many times its first size the network's weights have that have grown most."""
+    return max((float(value) for name, value in recent[-1].items() if name.startswith("grown/")), default=1.0)
 
 
 def _gap(each: Signal) -> float:
