@@ -66,7 +66,10 @@ def listing() -> str:
     for family, members in sorted(families.items(), key=lambda item: (item[0] == OTHER, min(item[1])[0], item[0])):
         for i, (year, name, score, what) in enumerate(sorted(members)):
             rows.append((family if i == 0 else "", name, year, score, what))
-    return table(("family", "recipe", "year", "scored here", "what it is"), rows)
+    headers = ("family", "recipe", "year", "scored here", "what it is")
+    if not any(row[3] for row in rows):  # a column of nothing would cost the last one its width
+        headers, rows = (*headers[:3], headers[4]), [(*row[:3], row[4]) for row in rows]
+    return table(headers, rows)
 
 
 def _score(found: Mapping[str, Any] | None) -> str:
