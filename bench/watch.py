@@ -1,6 +1,6 @@
 """How well the watch names what goes wrong: runs made to fail in known ways, and healthy ones.
 
-    python bench/watch.py --bed b [--data-root DIR] [--only NAME] [--unwatched] [--signals FILE]
+    python bench/watch.py --bed c [--data-root DIR] [--only NAME] [--unwatched] [--signals FILE]
     python bench/watch.py --cost [RECIPE ...] [--data-root DIR]
 
 Bed A is what the rules were set on; bed B is of other data, networks, losses and seeds. A run counts as named right
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import flags, record, table
+from watch_bed_c import bed_c
 from watch_beds import COLLAPSES, CYCLES, DEAD, DIVERGES, HEALTHY, KINDS, OVERFITS, STRONG, Case, bed_a, bed_b
 
 from gansmith.build import Facts, build
@@ -243,7 +244,7 @@ def main() -> None:
     parser = flags(__doc__)
     parser.add_argument("--cost", nargs="*", metavar="RECIPE", help="what the watch costs on MNIST (auto, gan, dcgan)")
     parser.add_argument("--images", type=int, default=100_000, help="of --cost")
-    parser.add_argument("--bed", choices=("a", "b"), default="b")
+    parser.add_argument("--bed", choices=("a", "b", "c"), default="c")
     parser.add_argument("--only", action="append", metavar="NAME", help="runs whose name or kind has this in it")
     parser.add_argument("--unwatched", action="store_true", help="only measure what becomes of each run")
     parser.add_argument("--signals", type=Path, metavar="FILE", help="keep what the probes found")
@@ -254,7 +255,7 @@ def main() -> None:
         print(table(rows))
         record("watch-cost", rows, quick=args.quick)
         return
-    cases = bed_a() if args.bed == "a" else bed_b()
+    cases = {"a": bed_a, "b": bed_b, "c": bed_c}[args.bed]()
     if args.only:
         cases = [case for case in cases if any(part in f"{case.meant}: {case.name}" for part in args.only)]
     rows = []

@@ -124,7 +124,7 @@ def test_logits_and_gradients_are_averaged_over_the_steps_between_two_probes():
     assert found["won"] == pytest.approx((real[:, None] > fake).mean())
     assert found["positive"] == 0.75
     assert found["gradient/discriminator"] == pytest.approx(math.sqrt(3))
-    assert found["gradient/generator"] == pytest.approx(2 * math.sqrt(3))
+    assert found["gradient/generator"] == found["pull"] == pytest.approx(2 * math.sqrt(3))
     assert found["grown/discriminator"] > 1e6  # it began at 0
     assert "known" not in found  # there are no held-out examples
     play(player, 1)

@@ -13,7 +13,7 @@ WELL = {
     "real": 1.0, "real_std": 1.0, "fake": 0.0, "fake_std": 1.0, "won": 0.76, "positive": 0.8, "known": 0.52,
     "won_seen": 0.77, "won_held": 0.75, "memory": 0.05, "diversity": 0.95, "spread": 1.0, "size": 1.0, "far": 0.02,
     "far_average": 0.01, "moved": 0.15, "grown/discriminator": 1.3, "grown/generator": 1.4, "centre": [0.1, -0.1],
-    "gradient/discriminator": 1.0, "gradient/generator": 1.0,
+    "gradient/discriminator": 1.0, "gradient/generator": 1.0, "pull": 1.0,
 }  # fmt: skip
 """One probe of a healthy training."""
 
@@ -60,7 +60,11 @@ FAILING = {
         {**ROUND, "grown/discriminator": lambda i: 2.0 + i},
     ],
     "discriminator overfitting": [{"known": 0.93, "won_seen": 0.99, "won_held": 0.5, "won": 0.99}],
-    "discriminator too strong": [STRONG, {**STRONG, "spread": 0.2, "diversity": 0.2, "moved": 0.003}],
+    "discriminator too strong": [
+        STRONG,
+        {**STRONG, "spread": 0.2, "diversity": 0.2, "moved": 0.003},
+        {**STRONG, "moved": 0.0, "pull": lambda i: 0.1**i},  # it stands still, because nothing pulls it any more
+    ],
     "mode collapse": [
         {"spread": 0.05, "far": 0.7, "diversity": 2.0, "won": 0.95},
         {"diversity": 0.15, "far": 0.3},

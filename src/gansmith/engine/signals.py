@@ -58,6 +58,8 @@ class Signals:
         half = self.count // 2
         self.feeds = None if held is None else [self._feed(data, half) for data in (player.dataset, held)]
         self.critic: str | None = None
+        made = set(player.game.averaged)
+        self.makers = [move.name for move in player.moves if made & set(move.trains)]
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
         self._last: torch.Tensor | None = None
@@ -91,6 +93,8 @@ class Signals:
         for move, sums in self._sums.items():
             mean = collectives.all_mean(sums / self._counts[move])
             numbers[f"gradient/{move}"] = mean[0]
+            if move in self.makers:
+                numbers["pull"] = mean[0]
             if move == self.critic:
                 names = ("real", "real_std", "fake", "fake_std", "won", "positive")
                 numbers |= dict(zip(names, mean[1:], strict=True))

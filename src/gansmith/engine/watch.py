@@ -22,7 +22,7 @@ PROBES, APART = 128, 64
 
 LONG, WINDOW, STEADY, SOON = 12, 8, 6, 5
 """Probes that a rule looks back over: for what may pass by itself as a training begins (samples that are alike or
-restless), as a rule, for a discriminator that wins throughout, and for what is plain at once."""
+restless, a discriminator that wins), for what grows, for what a discriminator knows, and for what is plain at once."""
 
 # What follows was set on bed A (bench/watch_beds.py): 30 healthy runs, and 30 that were made to fail.
 
@@ -35,15 +35,15 @@ SPREAD, GROWN = 5.0, 3.0
 """Times the data's spread (healthy at most 2.4, diverging 10 and more), and times the first weights (diverging 13 to
 42; a healthy DCGAN, from tiny ones, 6.4: so samples must be restless and bad as well)."""
 
-SAME, STILL = 1e-3, 1e-4
-"""Spread of samples that are one (dead below 1e-5; the least of a collapse 0.018), and the way between two probes of
-samples that stand still (healthy at least 0.006)."""
+SAME, STILL, FADED = 1e-3, 1e-4, 0.01
+"""Spread of samples that are one (dead below 1e-5; the least of a collapse 0.018); the way between two probes of samples
+that stand still (healthy at least 0.006); and the share of its first gradient from which a generator's has faded."""
 
 WON, GAP = 0.99, 5.0
 """Share of real examples ranked above fakes, and how far apart they are: too strong 1.0 and 7 to 55. Healthy runs had
 0.999 and 5.8 at most, while they got better."""
 
-KNOWN, FORGOTTEN = 0.75, 0.15
+KNOWN, FORGOTTEN = 0.75, 0.1
 """Share of training examples ranked above held-out ones (overfitting 0.78 to 0.99, healthy at most 0.61), and how much
 less often held-out ones are ranked above fakes than training examples are (0.20 to 0.50; at most 0.11)."""
 
@@ -117,8 +117,10 @@ def dead_generator(history: History) -> Trouble | None:
     spread, moved, won = (_values(recent, name) for name in ("spread", "moved", "won"))
     if len(spread) == SOON and max(spread) < SAME:
         return Trouble("dead generator", "it makes one and the same sample of all noise", remedy)
-    # One that has moved, and stands still since all its fakes are told apart, has a discriminator that is too strong.
-    still = len(moved) == SOON and max(_values(history, "moved")) < STILL
+    # One that stands still because its gradient has faded away has a discriminator that is too strong.
+    pulls = _values(history, "pull")
+    faded = bool(pulls) and pulls[-1] < FADED * pulls[0]
+    still = len(moved) == SOON and max(_values(history, "moved")) < STILL and not faded
     if still and len(won) == SOON and min(won) > WON:
         return Trouble("dead generator", "its samples no longer change, and all are told from real ones", remedy)
     return None
@@ -128,7 +130,7 @@ def overfitting(history: History) -> Trouble | None:
     """A discriminator that knows its training examples by heart: it takes held-out real ones for fakes."""
     if len(history) < WINDOW:
         return None
-    recent = history[-WINDOW:]
+    recent = history[-STEADY:]
     known, seen, held = (_mean(recent, name) for name in ("known", "won_seen", "won_held"))
     if known is None or seen is None or held is None or known < KNOWN or seen - held < FORGOTTEN:
         return None
@@ -159,9 +161,9 @@ def mode_collapse(history: History) -> Trouble | None:
 
 def too_strong(history: History) -> Trouble | None:
     """A discriminator that tells all fakes from real ones, from which a generator does not learn."""
-    if not _hopeless(history[-STEADY:]):
+    if len(history) < LONG or not _hopeless(history[-LONG:]):
         return None
-    won = _values(history[-STEADY:], "won")
+    won = _values(history[-LONG:], "won")
     line = f"it ranks {_share(min(won))} of real examples above fakes, and samples do not get better"
     remedy = (
         "Add R1 or raise it (--penalties.r1.weight 1), lower the learning rate (--optimizer.lr), or take fewer "
@@ -209,9 +211,9 @@ def _gap(each: Signal) -> float:
 def _hopeless(recent: History) -> bool:
     """Whether fakes are told from real examples throughout, and by far, and come no nearer to them."""
     won, far = _values(recent, "won"), _values(recent, "far")
-    if len(won) < STEADY or len(far) < STEADY or min(far) < FAR or _better(recent):
+    if len(won) < len(recent) or len(far) < len(recent) or min(far) < FAR or _better(recent):
         return False
-    return min(won) > WON and sum(_gap(each) for each in recent) / len(recent) > GAP
+    return len(recent) >= STEADY and min(won) > WON and sum(_gap(each) for each in recent) / len(recent) > GAP
 
 
 def _share(value: float) -> str:
