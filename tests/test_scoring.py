@@ -1,5 +1,7 @@
 """What lies between metrics and samplers: the unseen split, samples, walks, and scores of snapshots."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,24 @@ def test_samples_have_labels_as_frequent_as_the_data():
     coded = scoring.samples_of(sampler(coded=True), scorer)(5, 0)
     assert coded.labels is None
     np.testing.assert_array_equal(coded.examples, made.decode(made.latents(5, 0)))
+
+
+def test_samples_of_vectors_take_those_of_the_data():
+    vectors = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    scorer = Scorer(replace(pictures(), conditions=vectors), n=200)
+    told = scorer.conditions(100, seed=7)
+    assert told.shape == (100, 2)
+    assert {tuple(row) for row in told.tolist()} <= {tuple(row) for row in vectors.tolist()}
+
+    def generate(z, v):
+        return v[:, :1, None, None].expand(-1, 1, 8, 8) / 4
+
+    made = Sampler(generate, shape=(1, 8, 8), modality="image", noise=4, conditions=vectors[:3])
+    drawn = scoring.samples_of(made, scorer)(100, 7)
+    assert drawn.labels is None  # the classifier's classes are no vectors
+    np.testing.assert_array_equal(drawn.examples, made.decode(made.latents(100, 7), told))
+    with pytest.raises(Refused, match="toy: has no conditions"):
+        scoring.samples_of(made, Scorer(pictures(), n=200))(5, 0)
 
 
 def test_a_walk_goes_along_an_arc_at_an_even_speed():

@@ -54,8 +54,8 @@ class Generator(nn.Module):
 class Discriminator(Critic):
     """Image → logit by 4x4 convolutions of stride 2, batch norm but for the first, and LeakyReLU.
 
-    A class is given by projection: its embedding's product with the features joins the logit (Miyato
-    and Koyama, 2018, Equation 3, arXiv:1802.05637).
+    A class is given by projection: its embedding's product with the features' sum over places joins the logit (Miyato
+    and Koyama, 2018, Equation 3, arXiv:1802.05637). By their mean it would be too faint to be learnt from.
 
     Args:
         shape: (C, H, W), sides from 8.
@@ -92,7 +92,7 @@ class Discriminator(Critic):
         whole = features
         if self.dense is None:
             grid = features.view(len(features), *self.base, -1).permute(0, 3, 1, 2)
-            features, whole = grid.mean((2, 3)), grid
+            features, whole = grid.sum((2, 3)), grid
         logits = self.last(whole).flatten()
         if labels is not None and self.classes:
             logits = logits + (features * (one_hot(labels, self.classes, features) @ self.embedding.weight)).sum(1)
