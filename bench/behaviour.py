@@ -275,9 +275,9 @@ DEGRADATIONS = (
 def open_source(name: str, root: Path, n: int = N, say: Callable[[str], None] | None = None) -> tuple[Source, Any, Any]:
     """The sets of images, the classifier fitted to those taught, and the pixel extractor."""
     from gansmith.data import open_dataset
+    from gansmith.fields import Data
     from gansmith.metrics.domain import fit_domain
     from gansmith.metrics.pixels import PixelExtractor
-    from gansmith.recipe import Data
 
     order, split = np.random.Generator(np.random.PCG64(0)), {}
     for which in ("train", "test"):

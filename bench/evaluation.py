@@ -33,8 +33,8 @@ def _mnist(order: dict[str, Any]) -> list[dict[str, Any]]:
     import numpy as np
 
     from gansmith.data import open_dataset
+    from gansmith.fields import Data
     from gansmith.metrics.score import Drawn, Scorer
-    from gansmith.recipe import Data
 
     spec = Data(source="mnist", root=order["root"])
     train, test = open_dataset(spec), open_dataset(spec.model_copy(update={"split": "test"}))

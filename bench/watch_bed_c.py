@@ -37,7 +37,7 @@ from watch_beds import (
 
 from gansmith.data import Dataset, open_dataset
 from gansmith.data.finish import reserve
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 
 def circles(draw: np.random.Generator, n: int) -> np.ndarray:

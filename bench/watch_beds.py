@@ -13,8 +13,9 @@ import torch
 from gansmith import auto
 from gansmith import recipe as recipes
 from gansmith.data import Dataset, open_dataset
+from gansmith.fields import Data
 from gansmith.games.game import Game, Move
-from gansmith.recipe import Data, Recipe
+from gansmith.recipe import Recipe
 
 HEALTHY, DEAD, DIVERGES = "healthy", "dead generator", "divergence"
 OVERFITS, STRONG, COLLAPSES, CYCLES = (

@@ -13,7 +13,7 @@ from gansmith import run as runs
 from gansmith.data import open_dataset
 from gansmith.engine import measure
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 from gansmith.scores import Evaluation, Score, keep
 
 CARD = {

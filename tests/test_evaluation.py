@@ -11,8 +11,8 @@ import gansmith
 from gansmith import scores
 from gansmith.data import open_dataset
 from gansmith.errors import Refused
+from gansmith.fields import Data
 from gansmith.metrics import domain
-from gansmith.recipe import Data
 
 
 @pytest.fixture(autouse=True)

@@ -146,3 +146,14 @@ def test_single_files_are_named_by_seed_index_and_label(tmp_path):
     assert [p.name for p in written] == ["seed7-000000-cat.png", "seed7-000001-up.png", "seed7-000002-2.png"]
     assert np.asarray(Image.open(written[1])).tolist() == images(3)[1, 0].tolist()
     assert {p.parent for p in written} == {tmp_path / "out"}
+
+
+def test_pictures_of_unlike_sizes_stand_side_by_side():
+    small, large = np.zeros((3, 1, 4, 4), np.uint8), np.full((3, 3, 8, 6), 200, np.uint8)
+    large[1, 0] = 10
+    small[:, :, 0, 0] = 90
+    made = np.asarray(media.side_by_side({"input": small, "output": large}))
+    alone = np.asarray(media.grid(large, 1))
+    assert made.shape[2] == 3
+    assert made.shape[0] == alone.shape[0]
+    assert {(10, 200, 200), (200, 200, 200), (90, 90, 90)} <= {tuple(pixel) for row in made for pixel in row}

@@ -12,9 +12,9 @@ from gansmith.data import open_dataset
 from gansmith.data.dataset import Dataset
 from gansmith.engine.sampler import Sampler
 from gansmith.errors import Refused
+from gansmith.fields import Data
 from gansmith.metrics import domain
 from gansmith.metrics.score import Scorer
-from gansmith.recipe import Data
 
 
 @pytest.fixture(autouse=True)

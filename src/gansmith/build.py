@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,11 +21,12 @@ from torch import nn
 
 from gansmith.draws import Draws, mix, seeded
 from gansmith.errors import Refused, nearest
+from gansmith.fields import Network, Part
 from gansmith.games.game import Game
 from gansmith.games.synthesis import Augment, Lazy
 from gansmith.losses import adversarial, penalties, regularizers
 from gansmith.own import installed, module_of
-from gansmith.recipe import Network, Part, Recipe
+from gansmith.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class Facts:
         shape: of one example.
         classes: number of classes that the networks are told; 0 is unconditional.
         vectors: whether they are told vectors instead, of so many numbers.
+        beside: shapes of what goes along with an example, by name.
     """
 
     shape: tuple[int, ...]
     classes: int = 0
     vectors: bool = False
+    beside: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
 
 _HELPERS = (
@@ -62,7 +65,7 @@ def build(recipe: Recipe, facts: Facts) -> Game:
     """
     with seeded(mix(recipe.seed, 0x1217)):
         offers: dict[str, Any] = {"shape": facts.shape, "classes": facts.classes, "vectors": facts.vectors}
-        offers["noise"] = recipe.noise
+        offers |= {"noise": recipe.noise, "beside": facts.beside}
         networks = {role: network(role, part, offers) for role, part in recipe.all_networks().items()}
         loss = _function("loss", recipe.loss, (adversarial, adversarial.AdversarialLoss))
         lazy: dict[str, Lazy] = {}

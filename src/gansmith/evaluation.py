@@ -17,11 +17,11 @@ from gansmith import recipe as recipes
 from gansmith.data import Dataset, open_dataset
 from gansmith.engine import hardware
 from gansmith.errors import Refused
+from gansmith.fields import Data
 from gansmith.metrics import reading
 from gansmith.metrics.choice import CHEAP
 from gansmith.metrics.score import Drawn, Scorer
 from gansmith.model import Model, load
-from gansmith.recipe import Data
 from gansmith.report import write_report
 from gansmith.run import Run
 from gansmith.scores import Evaluation, Score, keep

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,31 @@ def grid(
         top, left = padding + i // columns * cell_h, padding + i % columns * cell_w
         canvas[:, top : top + height * scale, left : left + width * scale] = image
     return picture(canvas)
+
+
+def side_by_side(made: Mapping[str, NDArray[np.uint8]]) -> Image:
+    """One row an example, one column a name; sizes and channels may differ from column to column.
+
+    Args:
+        made: uint8 [N, C, H, W] each, by name, in order; smaller ones are enlarged, nearest neighbour.
+
+    Returns:
+        A Pillow picture.
+    """
+    from PIL import Image
+
+    height, width = (max(images.shape[axis] for images in made.values()) for axis in (2, 3))
+    channels = max(images.shape[1] for images in made.values())
+    mode = "RGBA" if channels in (2, 4) else MODES[channels]
+    cells = [
+        [
+            np.atleast_3d(np.asarray(picture(image).convert(mode).resize((width, height), Image.Resampling.NEAREST)))
+            for image in images
+        ]
+        for images in made.values()
+    ]
+    rows = np.stack([cell for row in zip(*cells, strict=True) for cell in row]).transpose(0, 3, 1, 2)
+    return grid(rows, len(made))
 
 
 def background_for(images: NDArray[np.uint8]) -> int:

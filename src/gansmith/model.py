@@ -76,10 +76,11 @@ def load(path: str | Path, *, checkpoint: str | int = "latest", device: str = "a
     tensors, rest = _read(run, str(checkpoint))
     data: dict[str, Any] = info.get("data") or {}
     shape = tuple(data.get("shape", ()))
+    beside = {name: tuple(of) for name, of in data.get("beside", {}).items()}
     if conditions := data.get("conditions"):
-        facts = Facts(shape, len(conditions[0]), vectors=True)
+        facts = Facts(shape, len(conditions[0]), vectors=True, beside=beside)
     else:
-        facts = Facts(shape, len(data["classes"]) if data.get("conditional") else 0)
+        facts = Facts(shape, len(data["classes"]) if data.get("conditional") else 0, beside=beside)
     game = build(recipe, facts)
     if rest.get("phase") is not None:
         game.enter(rest["phase"])

@@ -174,8 +174,12 @@ def snapshot_picture(sampler: Sampler, real: NDArray[Any] | None = None, backgro
         background: grey level between images; None finds one that fits.
 
     Returns:
-        A picture, or None for a modality that has none.
+        A picture, or None for a modality that has none. Of a game that makes nothing of noise alone: held-out examples
+        and what it makes of them, a row each.
     """
+    if sampler.held is not None:
+        shown = sampler.held.pictures()
+        return media.side_by_side(shown) if shown else None
     if sampler.modality == "points":
         labels = sampler.labels_for(POINTS) if sampler.classes is not None else None
         return media.scatter(sampler.sample(POINTS, seed=SEED), real, labels)

@@ -317,7 +317,7 @@ def _schedules(events: Events) -> str:
 
 
 def _next(run: Run, summary: Summary, info: Mapping[str, Any]) -> str:
-    lines = "\n".join(next_commands(run, summary.status, classes_of(info)))
+    lines = "\n".join(next_commands(run, summary.status, classes_of(info), info.get("use")))
     return f"<h2>Go on from here</h2><pre>{escape(lines)}</pre>\n"
 
 
@@ -330,21 +330,29 @@ def classes_of(info: Mapping[str, Any]) -> list[str]:
     return [str(name) for name in found] if isinstance(found, list | tuple) else []
 
 
-def next_commands(run: Run, status: str, classes: Sequence[str] = ()) -> list[str]:
+def next_commands(run: Run, status: str, classes: Sequence[str] = (), use: str | None = None) -> list[str]:
     """Commands that work on this run now, with a comment each.
 
     Args:
         run: the run.
         status: how its training ended.
         classes: of its data, for a command that asks for one.
+        use: the command of what makes nothing of noise alone, with RUN in the place of its folder.
     """
     path = shlex.quote(str(run.path))
     rows = [] if status in ("done", "converged") else [(f"gansmith resume {path}", "go on where it stopped")]
+    if use is not None:
+        rows.append((f"gansmith {use.replace('RUN', path)}", "use what it has learned"))
+        return _lined(rows)
     rows.append((f"gansmith sample {path} -n 64 --out grid.png", "a picture of new samples"))
     if classes:
         label = shlex.quote(classes[min(3, len(classes) - 1)])
         rows.append((f"gansmith sample {path} -n 16 --label {label} --out one-class.png", "one class only"))
     rows.append((f"gansmith sample {path} --out film.gif", "a film from sample to sample"))
+    return _lined(rows)
+
+
+def _lined(rows: Sequence[tuple[str, str]]) -> list[str]:
     width = max(len(command) for command, _ in rows)
     return [f"{command:<{width}}  # {what}" for command, what in rows]
 

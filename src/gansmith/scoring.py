@@ -17,11 +17,15 @@ from gansmith import ranking
 from gansmith.data import CATALOGUE, Dataset, open_dataset
 from gansmith.engine.sampler import Sampler
 from gansmith.errors import Refused
+from gansmith.fields import Data
 from gansmith.media import slerp
 from gansmith.metrics import choice
 from gansmith.metrics.measure import Walk, wanted
 from gansmith.metrics.score import Drawn, Sample, Scorer, numbers
-from gansmith.recipe import Data, Recipe
+from gansmith.recipe import Recipe
+
+LOOKED_AT = 1000
+"""Held-out examples of which a game's own numbers are averaged, at most."""
 
 
 def unseen_split(data: Dataset, spec: Data, *, opened: bool = True) -> Dataset | None:
@@ -163,3 +167,40 @@ class Scoring:
             self._data, test, metrics=recipe.metrics, labelled=self._conditional, n=recipe.eval_samples,
             device=self._device,
         )  # fmt: skip
+
+
+class HeldScoring:
+    """Scores of a game that makes nothing of noise alone: its own numbers of held-out examples.
+
+    Args:
+        recipe: says of how many examples.
+        ready: told the scores' cards, by name, once there are some.
+    """
+
+    def __init__(self, recipe: Recipe, ready: Callable[[Mapping[str, Mapping[str, Any]]], None]) -> None:
+        self._recipe, self._ready = recipe, ready
+        self._cards: Mapping[str, Mapping[str, Any]] = {}
+
+    def __call__(self, sampler: Sampler) -> Mapping[str, float]:
+        """The numbers at a snapshot, the chief first."""
+        held = sampler.held
+        assert held is not None
+        n = min(self._recipe.eval_samples or LOOKED_AT, held.dataset.count)
+        found = held.numbers(n)
+        found = {name: found[name] for name in held.better if name in found}
+        if found and not self._cards:
+            data = held.dataset
+            self._cards = {
+                name: {
+                    "measure": name, "better": held.better[name], "samples": n, "reference_samples": n,
+                    "reference": data.name, "reference_split": data.split, "reference_fingerprint": data.fingerprint,
+                }
+                for name in found
+            }  # fmt: skip
+            self._ready(self._cards)
+        return found
+
+    def cost(self, scores: Mapping[str, float]) -> float:
+        """What a checkpoint's scores are ranked by, lower being better."""
+        name, value = next(iter(scores.items()))
+        return ranking.cost(value, self._cards.get(name))

@@ -35,7 +35,7 @@ from gansmith.errors import Refused
 from gansmith.recipe import Recipe
 from gansmith.recorder import Recorder
 from gansmith.run import Run
-from gansmith.scoring import Scoring, check_metrics, held_out
+from gansmith.scoring import HeldScoring, Scoring, check_metrics, held_out, unseen_split
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,8 @@ def resume(
         if differences:
             warnings.append(f"no longer bit-exact: {'; '.join(differences)}")
         rest = newest.rest if newest is not None else {}
-        ready = _Ready(player, recipe, dataset, known, data is None, held, measure.Rate(1.0, 1.0), notes)
+        held, said = _shown(player, known, held, data is None)
+        ready = _Ready(player, recipe, dataset, known, data is None, held, measure.Rate(1.0, 1.0), notes + said)
         trainer = Trainer(
             player, run, [Recorder(), *listeners], seconds=rest.get("seconds", 0.0),
             cpu_seconds=rest.get("cpu_seconds", 0.0), warnings=warnings, held=held,
@@ -342,7 +343,8 @@ def _prepare(
     rate, line = measure.choose_compilation(player, rate, draft.compile)
     notes.append(line)
     duality.check(player, held)
-    return _Ready(player, draft, dataset, known, not isinstance(data, Dataset), held, rate, notes)
+    held, said = _shown(player, known, held, not isinstance(data, Dataset))
+    return _Ready(player, draft, dataset, known, not isinstance(data, Dataset), held, rate, notes + said)
 
 
 def _counted(value: int | str) -> int:
@@ -388,6 +390,16 @@ def _parted(known: Dataset, recipe: Recipe, opened: bool) -> tuple[Dataset, Data
     return dataset, None if held is None else _conditioned(held, recipe)
 
 
+def _shown(player: Player, known: Dataset, held: Dataset | None, opened: bool) -> tuple[Dataset | None, list[str]]:
+    """Examples to look at, of a game that makes nothing of noise alone; and what is to be said of them."""
+    if player.game.use is None or held is not None:
+        return held, []
+    held = unseen_split(known, player.recipe.data, opened=opened)
+    if held is not None:
+        return held, [f"pictures and scores are of {held.name}'s {held.split} split"]
+    return None, ["pictures and scores are of examples that it trains on; --data.reserve N keeps some from it"]
+
+
 def _conditioned(dataset: Dataset, recipe: Recipe) -> Dataset:
     """The dataset with what the networks are told of and nothing else: conditions, or else labels, or neither."""
     if recipe.conditional is False:
@@ -407,9 +419,10 @@ def _spread(dataset: Dataset) -> float:
 
 
 def _facts(dataset: Dataset) -> Facts:
+    beside = {name: other.dataset.shape for name, other in dataset.beside.items()}
     if dataset.conditions is not None:
-        return Facts(dataset.shape, dataset.conditions.shape[1], vectors=True)
-    return Facts(dataset.shape, len(dataset.classes or ()) if dataset.labels is not None else 0)
+        return Facts(dataset.shape, dataset.conditions.shape[1], vectors=True, beside=beside)
+    return Facts(dataset.shape, len(dataset.classes or ()) if dataset.labels is not None else 0, beside=beside)
 
 
 def _info(ready: _Ready, start_from: str | Path | None) -> dict[str, Any]:
@@ -422,10 +435,12 @@ def _info(ready: _Ready, start_from: str | Path | None) -> dict[str, Any]:
             "split": data.split, "classes": list(data.classes) if data.classes else None,
             "conditional": data.labels is not None, "fingerprint": data.fingerprint, "notes": list(data.notes),
             "conditions": None if data.conditions is None else examples_of(data.conditions).tolist(),
+            "beside": {name: list(other.dataset.shape) for name, other in data.beside.items()},
             "skipped": len(data.problems),
         },
         "parameters": {name: flat.size for name, flat in ready.player.flats.items()},
         "numerics": ready.player.numerics.record(),
+        "use": ready.player.game.use,
         "notes": ready.notes,
         "from": None if start_from is None else str(start_from),
         "versions": _versions(),
@@ -463,13 +478,18 @@ def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> R
         trainer.tell("warning", player.images, f"no scores from here on: {why}")
 
     gap = duality.cards(ready.recipe, ready.held)
+
+    def scored(cards: Mapping[str, Mapping[str, Any]]) -> None:
+        run.update_info(score=next(iter(cards.values())), cards={**cards, **gap})
+
     if first and gap:
         run.update_info(cards=gap)
-    if first and ready.recipe.score:
+    if first and ready.recipe.score and player.game.use is not None:
+        trainer.scores = HeldScoring(ready.recipe, scored)
+    elif first and ready.recipe.score:
         trainer.scores = Scoring(
             ready.recipe, ready.known, opened=ready.opened, conditional=ready.dataset.labels is not None, device=place,
-            ready=lambda cards: run.update_info(score=next(iter(cards.values())), cards={**cards, **gap}),
-            failed=unscored,
+            ready=scored, failed=unscored,
         )  # fmt: skip
     if first:
         for note in ready.notes:

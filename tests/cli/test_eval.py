@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gansmith.data import open_dataset
+from gansmith.fields import Data
 from gansmith.metrics import domain
-from gansmith.recipe import Data
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gansmith.data import CATALOGUE
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 from .making import idx_set
 

@@ -8,7 +8,7 @@ from PIL import Image
 from gansmith.data.collection import assemble, by_names, examine, split_of
 from gansmith.data.stores import Encoded
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 from .making import encoded, pixels
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gansmith.data import Dataset, Feed
+from gansmith.data.dataset import Beside
 
 
 class Stored:
@@ -172,8 +173,9 @@ def test_only_what_is_soon_needed_is_kept():
     with Feed(images(50, lazy=True), batch=4, seed=0, workers=1) as feed:
         for first in (0, 4, 8, 400):
             feed.at(first)
-        assert feed._reader is not None
-        assert set(feed._reader._pending) <= set(range(400, 416))
+        reader = feed._main._reader
+        assert reader is not None
+        assert set(reader._pending) <= set(range(400, 416))
 
 
 def test_a_read_only_array_is_taken_without_a_warning():
@@ -186,3 +188,54 @@ def test_a_read_only_array_is_taken_without_a_warning():
 def test_numbers_out_of_range(wrong):
     with pytest.raises(ValueError, match="cannot feed"):
         Feed(points(), **{"batch": 2, "seed": 0, **wrong})
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_pairs_other_half_comes_in_the_same_order_mirrored_alike(lazy, last):
+    data, other = images(20, lazy=lazy), images(20, channels=1, lazy=lazy)
+    with Feed(
+        replace(data, beside={"b": Beside(other)}), batch=8, seed=2, mirror=True, channels_last=last, workers=1
+    ) as feed:
+        batch, which = feed.at(16), feed.indices(16, 8)
+        alone = Feed(images(20, channels=1), batch=8, seed=2, mirror=True)
+    assert batch.more["b"].shape == (8, 1, 4, 6)
+    assert torch.equal(batch.more["b"], alone.at(16).data)
+    plain = torch.from_numpy(images(20).array[which]).float() / 127.5 - 1
+    flipped = (batch.data != plain).flatten(1).any(1)
+    truth = torch.from_numpy(images(20, channels=1).array[which]).float() / 127.5 - 1
+    assert 0 < int(flipped.sum()) < 8
+    assert torch.equal((batch.more["b"] != truth).flatten(1).any(1), flipped)
+
+
+def test_another_domain_comes_in_an_order_of_its_own():
+    data, other = images(20), images(7, channels=1)
+    beside = {"b": Beside(other, paired=False), "c": Beside(other, paired=False)}
+    feed = Feed(replace(data, beside=beside), batch=7, seed=2)
+    first = [feed.at(at).more["b"] for at in (0, 7)]
+    ranks = [Feed(replace(data, beside=beside), batch=7, seed=2, rank=r, world=2).at(7).more["b"] for r in (0, 1)]
+    assert torch.equal(torch.cat(ranks), first[1])
+    sums = [sorted(each.flatten(1).sum(1).tolist()) for each in first]  # an epoch of its own each
+    assert sums[0] == sums[1]
+    assert not torch.equal(*first)
+    assert not torch.equal(feed.at(0).more["c"], first[0])
+    assert torch.equal(feed.at(0).data, Feed(data, batch=7, seed=2).at(0).data)
+
+
+class Chooses:
+    """Takes rows 0, 1, 2 in turn, and says which place each has."""
+
+    def indices(self, first, n):
+        return np.arange(first, first + n) % 3
+
+    def more(self, first, n):
+        return {"place": np.arange(first, first + n, dtype=np.float32)[:, None]}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_sampler_chooses_the_rows_and_says_more_of_them(lazy):
+    with Feed(images(10, lazy=lazy), batch=4, seed=0, sampler=Chooses(), rank=1, world=2, workers=1) as feed:
+        batch = feed.at(8)
+        assert feed.indices(8, 4).tolist() == [2, 0, 1, 2]
+    assert batch.more["place"].tolist() == [[10.0], [11.0]]
+    assert torch.equal(batch.data, torch.from_numpy(images(10).array[[1, 2]]).float() / 127.5 - 1)

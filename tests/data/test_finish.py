@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from gansmith.data import Dataset
+from gansmith.data.dataset import Beside
 from gansmith.data.finish import finish, limit_note, reserve, subset
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 
 def images(count=20):
@@ -101,3 +102,22 @@ def test_examples_that_are_read_are_reserved_too():
     assert all(np.array_equal(held.read(i), kept.array[i]) for i in range(5))
     assert all(np.array_equal(rest.read(i), there.array[i]) for i in range(15))
     pickle.dumps(rest.read)  # worker processes get it
+
+
+def test_what_is_reserved_takes_its_other_halves_along():
+    def numbered(count):
+        array = np.arange(count, dtype=np.float32)[:, None]
+        return Dataset("numbers", "vectors", (1,), count, array, conditions=-array, fingerprint="f")
+
+    data = replace(numbered(10), beside={"b": Beside(numbered(10)), "c": Beside(numbered(6), paired=False)})
+    rest, held = reserve(data, 4)
+    for part, n in ((rest, 6), (held, 4)):
+        assert np.array_equal(part.array, part.beside["b"].dataset.array)
+        assert np.array_equal(part.array, -part.conditions)
+        assert part.beside["b"].paired
+        assert not part.beside["c"].paired
+        assert part.count == n
+    others = [set(part.beside["c"].dataset.array.ravel()) for part in (rest, held)]
+    assert len(others[0]) == 2
+    assert others[0] | others[1] == set(range(6))
+    assert set(rest.array.ravel()) | set(held.array.ravel()) == set(range(10))

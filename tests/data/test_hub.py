@@ -7,7 +7,7 @@ import pytest
 
 from gansmith.data import open_dataset
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 from .making import encoded, pixels
 

@@ -4,7 +4,7 @@ import pytest
 
 from gansmith.data import inspect
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 from .making import picture
 

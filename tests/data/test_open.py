@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gansmith.data import Feed, open_dataset
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 from .making import encoded, idx_set, picture, pixels
 

@@ -18,7 +18,7 @@ from gansmith.data.pictures import (
     to_array,
 )
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 from .making import encoded, outcome, pixels
 

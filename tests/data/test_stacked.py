@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from gansmith.data import CATALOGUE
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 from .making import idx_set
 

@@ -10,10 +10,10 @@ from torch import nn
 from gansmith.draws import Draws
 from gansmith.engine.step import Compiled, Eager
 from gansmith.errors import Refused
+from gansmith.fields import Phase
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.networks.layers import run
 from gansmith.networks.mlp import Discriminator, Generator
-from gansmith.recipe import Phase
 from gansmith.schedule import Ramp
 
 from .playing import RECIPES, furthest, make_player, make_recipe, pictures, play, state, unlike
@@ -588,3 +588,43 @@ def test_whoever_listens_hears_of_the_averaged_rounds_alone():
     assert [round_ for round_, *_ in heard] == [0, 0, 8, 8, 16, 16]
     assert heard[0][1:] == ("discriminator", ["slope"], pytest.approx(math.sqrt(3)))
     assert heard[1][3] == pytest.approx(2 * math.sqrt(3))
+
+
+def test_a_phase_that_settles_begins_with_the_averaged_weights():
+    moves = (Move("discriminator", ("discriminator",), fresh=True), Move("generator", ("generator",), phase="play"))
+    phases = [{"name": "play", "until": 32}, {"name": "after", "until": 1, "settle": True}]
+    player = toy(Toy(moves), phases=phases, ema={"half_life": 16, "warmup": None})
+    play(player, 3)
+    lagging = player.averages["generator"].clone()
+    assert player.game.generator.w.tolist() == [6.0] * 3
+    play(player, 1)
+    lagging = lagging.lerp(torch.full_like(lagging, 8.0), 1 - 0.5**0.5)
+    assert player.phase == "after"
+    assert torch.allclose(player.flats["generator"].master, lagging)
+    assert player.game.generator.w.tolist() == pytest.approx(lagging.tolist()[:3])
+    # A training that goes on from a checkpoint in this phase does not settle again.
+    saved, clock = {k: v.clone() for k, v in player.tensors().items()}, player.clock()
+    saved["average.generator.w"] = torch.zeros(3)
+    resumed = toy(Toy(moves), phases=phases, ema={"half_life": 16, "warmup": None})
+    resumed.load(saved, clock)
+    assert resumed.game.generator.w.tolist() == player.game.generator.w.tolist()
+
+
+def test_a_game_chooses_its_rows():
+    class Rows:
+        def indices(self, first, n):
+            return np.zeros(n, np.int64)
+
+        def more(self, first, n):
+            return {"place": np.arange(first, first + n, dtype=np.float32)}
+
+    class Choosy(Toy):
+        def sampler(self, dataset, seed):
+            self.asked = (dataset.count, seed)
+            return Rows()
+
+    player = play(toy(Choosy(), seed=5), 2)
+    assert player.game.asked == (player.dataset.count, 5)
+    turn = player.game.seen[-1][1]
+    assert turn.batch.more["place"].tolist() == list(range(8, 16))
+    assert (turn.batch.data == turn.batch.data[:1]).all()

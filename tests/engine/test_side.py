@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from gansmith.engine.side import Flat, Side
-from gansmith.recipe import Optimizer
+from gansmith.fields import Optimizer
 
 CPU = torch.device("cpu")
 

@@ -243,7 +243,7 @@ def closing(run: Run, display: Display) -> int:
     if run.report_file.exists():
         print(f"  report   {run.report_file}")
     print("Next:")
-    for line in next_commands(run, reason, classes_of(run.info())):
+    for line in next_commands(run, reason, classes_of(info := run.info()), info.get("use")):
         print(f"  {line}")
     problems = display.dataset.problems if display.dataset is not None else ()
     if problems:

@@ -11,7 +11,7 @@ from gansmith.data import points, published
 from gansmith.data.dataset import Dataset
 from gansmith.data.digits import digits
 from gansmith.data.stacked import stacked_mnist
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gansmith.data.pictures import CHANNELS, decoder
 from gansmith.data.scan import Progress, Read, Scan, fingerprint, scan
 from gansmith.data.stores import Store
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 _SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 _STAND_INS = {"val": "test", "valid": "test", "validation": "test"}

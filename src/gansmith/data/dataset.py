@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -30,6 +30,18 @@ class Modes(NamedTuple):
     sigma: float
 
 
+class Beside(NamedTuple):
+    """A dataset that goes along with another.
+
+    Attributes:
+        dataset: its examples; what they are beside them (labels, conditions) is not looked at.
+        paired: its n-th example belongs to the other's n-th; otherwise it is fed in an order of its own.
+    """
+
+    dataset: Dataset
+    paired: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Named examples of one modality.
@@ -38,10 +50,10 @@ class Dataset:
 
     Attributes:
         name: what to call it: the catalogue's name, or the last part of the path.
-        modality: `image` or `points`.
-        shape: of one example: (channels, height, width) of an image, (2,) of a point.
+        modality: `image`, `points`, or `vectors`.
+        shape: of one example: (channels, height, width) of an image, (2,) of a point, (D,) of a vector.
         count: number of examples.
-        array: uint8 [count, C, H, W] for images, float32 [count, 2] for points; or None.
+        array: uint8 [count, C, H, W] for images, float32 [count, *shape] otherwise; or None.
         read: the i-th example in the same form (called in worker threads or processes, so picklable
             and free of shared state); or None.
         labels: int64 [count], or None.
@@ -56,6 +68,8 @@ class Dataset:
         modes: centres and width of the mixture that points are drawn from, or None.
         stack: classes of one channel, where each channel is a picture of its own and the label is the number
             that they spell, the first channel first; or None.
+        beside: other datasets whose examples come along in `Batch.more`, by name: a pair's other half, or another
+            domain.
     """
 
     name: str
@@ -73,6 +87,7 @@ class Dataset:
     notes: tuple[str, ...] = field(default=())
     modes: Modes | None = None
     stack: int | None = None
+    beside: Mapping[str, Beside] = field(default_factory=dict[str, Beside])
 
 
 class Batch(NamedTuple):

@@ -6,16 +6,17 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.data.dataset import Dataset
+from gansmith.data.dataset import Beside, Dataset
 from gansmith.data.order import RESERVE, SUBSET, shuffled
 from gansmith.data.pictures import CHANNELS, decoder
 from gansmith.data.scan import digest, fingerprint
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 
 def subset(count: int, limit: int | None) -> NDArray[np.int64]:
@@ -46,15 +47,32 @@ def reserve(dataset: Dataset, n: int) -> tuple[Dataset, Dataset]:
     order = shuffled(dataset.count, (RESERVE,))
     held, rest = (np.sort(part) for part in (order[:n], order[n:]))
     note = f"{n:,} of {dataset.count:,} are kept out of the training, as data.reserve says"
-    return _only(dataset, rest, f"without {n}", (note,)), _only(dataset, held, f"only {n}", ())
+    kept, shown = only(dataset, rest, f"without {n}"), only(dataset, held, f"only {n}")
+    others = {name: reserve(other.dataset, n) for name, other in dataset.beside.items() if not other.paired}
+    kept, shown = (
+        replace(part, beside={**part.beside, **{name: Beside(pair[i], False) for name, pair in others.items()}})
+        for i, part in enumerate((kept, shown))
+    )
+    return replace(kept, notes=(*kept.notes, note)), shown
 
 
-def _only(dataset: Dataset, chosen: NDArray[np.int64], what: str, notes: tuple[str, ...]) -> Dataset:
-    array, labels, read = dataset.array, dataset.labels, dataset.read
+def only(dataset: Dataset, chosen: NDArray[np.int64], what: str) -> Dataset:
+    """Some of a dataset's examples, with what is paired with them.
+
+    Args:
+        dataset: the dataset.
+        chosen: which, by number.
+        what: a word for it, of which its fingerprint is made.
+    """
+
+    def rows(values: Any) -> Any:
+        return None if values is None else values[chosen]
+
+    read, paired = dataset.read, {name: other for name, other in dataset.beside.items() if other.paired}
     return replace(
-        dataset, count=len(chosen), array=None if array is None else array[chosen],
-        labels=None if labels is None else labels[chosen],
-        read=None if read is None else partial(_read_from, read, chosen), notes=dataset.notes + notes,
+        dataset, count=len(chosen), array=rows(dataset.array), labels=rows(dataset.labels),
+        conditions=rows(dataset.conditions), read=None if read is None else partial(_read_from, read, chosen),
+        beside={**dataset.beside, **{n: Beside(only(other.dataset, chosen, what)) for n, other in paired.items()}},
         fingerprint=hashlib.sha256(f"{dataset.fingerprint} {what}".encode()).hexdigest(),
     )  # fmt: skip
 

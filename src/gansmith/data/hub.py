@@ -13,7 +13,7 @@ from gansmith.data.arrays import labels_of
 from gansmith.data.collection import Collection, split_of
 from gansmith.data.pictures import Unreadable
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 
 @dataclass(frozen=True)

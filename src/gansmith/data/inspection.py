@@ -13,7 +13,7 @@ from gansmith.data.finish import finish
 from gansmith.data.open import resolve
 from gansmith.data.scan import Progress
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 
 @dataclass(frozen=True, eq=False)

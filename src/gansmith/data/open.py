@@ -13,7 +13,7 @@ from gansmith.data.finish import finish
 from gansmith.data.pictures import decoder, named_as_picture, starts_as_picture
 from gansmith.data.scan import Progress
 from gansmith.errors import Refused, nearest
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _KINDS = "a folder or zip of pictures, a picture, an .npz of images, or .parquet files"

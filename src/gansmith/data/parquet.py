@@ -15,7 +15,7 @@ from gansmith.data.arrays import labels_of
 from gansmith.data.collection import Collection, split_of
 from gansmith.data.stores import Encoded
 from gansmith.errors import Refused
-from gansmith.recipe import Data
+from gansmith.fields import Data
 
 _IMAGE_NAMES = ("image", "img", "images", "picture", "png", "jpg")
 _LABEL_NAMES = ("label", "labels", "class", "target", "fine_label")

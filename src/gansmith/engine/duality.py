@@ -11,19 +11,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from gansmith import collectives
 from gansmith.data.dataset import Dataset
-from gansmith.data.feed import Feed
+from gansmith.data.finish import only
 from gansmith.draws import Draws, mix, use
 from gansmith.engine.player import Player
 from gansmith.engine.side import Flat, Side
 from gansmith.engine.step import Eager, loss_of
 from gansmith.errors import Refused
+from gansmith.fields import Optimizer
 from gansmith.games.game import Game, Move, Turn
 from gansmith.networks.layers import still
-from gansmith.recipe import Optimizer, Recipe
+from gansmith.recipe import Recipe
 from gansmith.schedule import Ramp, value_at
 
 NAME = "duality-gap"
@@ -127,28 +129,15 @@ def halves(held: Dataset) -> tuple[Dataset, Dataset]:
     """
     if held.count < 2:
         raise Refused(f"duality_gap: needs two held-out examples or more, not {held.count}")
-    middle = held.count // 2
-
-    def part(start: int, stop: int) -> Dataset:
-        array, labels, read = held.array, held.labels, held.read
-        return replace(
-            held, count=stop - start, array=None if array is None else array[start:stop],
-            labels=None if labels is None else labels[start:stop],
-            read=None if read is None else lambda i: read(start + i),
-        )  # fmt: skip
-
-    return part(0, middle), part(middle, held.count)
+    search, unseen = np.array_split(np.arange(held.count), [held.count // 2])
+    return only(held, search, "search"), only(held, unseen, "unseen")
 
 
 def _turns(player: Player, game: Game, move: Move, data: Dataset, steps: int, purpose: str) -> Iterator[Turn]:
     """The turns of so many steps, one after the other, on examples of `data`."""
     batch, seed = player.micro * player.world, mix(player.recipe.seed, PURPOSE)
-    convolves = any(p.dim() == 4 for p in game.parameters())
     knobs, at = player.knobs(), player.rank * player.micro
-    feed = Feed(
-        data, batch=batch, seed=seed, device=player.device, rank=player.rank, world=player.world, workers=0,
-        channels_last=convolves,
-    )  # fmt: skip
+    feed = player.feeds(data, batch=batch, seed=seed, rank=player.rank, world=player.world, workers=0)
     for step in range(steps):
         draws = Draws(
             seed, step * batch, batch, start=at, stop=at + player.micro, device=player.device, prefix=purpose,

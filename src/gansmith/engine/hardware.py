@@ -275,6 +275,13 @@ class _Memory:
 _memory = _Memory()
 
 
+def trim() -> None:
+    """Give freed memory back to the system once, where work of another kind is about to need its own."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
 @lru_cache(maxsize=1)
 def _glibc() -> ctypes.CDLL | None:
     if platform.libc_ver()[0] != "glibc":

@@ -199,6 +199,7 @@ def choose_compilation(player: Player, rate: Rate, wanted: str) -> tuple[Rate, s
         return rate, f"compile: off (about {seconds:.0f} s of training would not repay the trial)"
     eager = rate if len(player.spans()) == 1 else _longest(player, lambda: trial(player))
     before = player.stepper
+    hardware.trim()  # a compiler takes as much as a step does: the two need not lie side by side
     player.stepper = Compiled(player.game)
     try:
         # Rounds with and without lazy penalties are compiled apart.

@@ -17,16 +17,21 @@ from gansmith.data.feed import Feed
 from gansmith.draws import Draws
 from gansmith.engine import distributed
 from gansmith.engine.hardware import Numerics
+from gansmith.engine.held import Held
 from gansmith.engine.sampler import Sampler, examples_of
 from gansmith.engine.side import Flat, Side
 from gansmith.engine.step import Compiled, Eager, Stepper
 from gansmith.errors import Refused
+from gansmith.fields import Phase
 from gansmith.games.game import Game, Move, Turn
-from gansmith.recipe import Phase, Recipe
+from gansmith.recipe import Recipe
 from gansmith.schedule import Adaptive, value_at
 
 SAMPLED_ROUNDS = 8
 """Terms are averaged over each n-th round only: keeping the sums costs as much as a small network's layer."""
+
+HELD, SHOWN = 0, 16
+"""Seed of the order of held-out examples, and how many are looked at together."""
 
 EASED_RATE, EASED_PENALTY, EASED_PLAIN = 0.5, 2.0, 0.75
 """What each easing multiplies: learning rates, penalties' weights, and the share of examples not augmented."""
@@ -85,11 +90,9 @@ class Player:
         self.stepper: Stepper = Compiled(self.game) if numerics.compiled else Eager(self.game)
         self.rank, self.world = collectives.rank(), collectives.world()
         self._set_batch(recipe.batch, recipe.microbatch)
-        convolves = any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in self.game.modules())
-        self.feed = Feed(
-            dataset, batch=recipe.batch, seed=recipe.seed, device=device, rank=self.rank, world=self.world,
-            mirror=recipe.data.mirror, channels_last=convolves,
-        )  # fmt: skip
+        self.feed = self.feeds(
+            dataset, batch=recipe.batch, seed=recipe.seed, rank=self.rank, world=self.world, mirror=recipe.data.mirror
+        )
         self.images = self.rounds = self.attempt = self.eased = 0
         self.steps = dict.fromkeys(self.sides, 0)
         self.phase: str | None = None
@@ -109,6 +112,12 @@ class Player:
         if not flats:
             raise Refused(f"the move {move.name!r} trains {', '.join(move.trains)}, which have no parameters")
         return Side(flats, recipe.optimizers.get(move.name, recipe.optimizer), recipe.clip)
+
+    def feeds(self, dataset: Dataset, *, seed: int, **options: Any) -> Feed:
+        """A feed of examples as this game wants them; options are the feed's own."""
+        convolves = any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in self.game.modules())
+        chosen = self.game.sampler(dataset, seed)
+        return Feed(dataset, seed=seed, device=self.device, channels_last=convolves, sampler=chosen, **options)
 
     def _synchronise(self) -> None:
         distributed.broadcast(flat.master for flat in self.flats.values())
@@ -149,7 +158,15 @@ class Player:
                 self._play(move, repeat, shared)
         self.rounds += 1
         self._average(self.images - before)
+        before = self.phase
         self._enter_phase()
+        if self.phase != before and self.phases[self._place].settle:
+            self._settle()
+
+    def _settle(self) -> None:
+        for name, average in self.averages.items():
+            self.flats[name].master.copy_(average)
+            self.flats[name].refresh()
 
     def _play(self, move: Move, repeat: int, shared: list[dict[str, torch.Tensor]]) -> None:
         assert self._batch is not None
@@ -335,16 +352,25 @@ class Player:
                 buffer.copy_(theirs[key])
         return self._shown
 
-    def sampler(self) -> Sampler:
-        """A sampler of the averaged weights."""
+    def sampler(self, held: Dataset | None = None) -> Sampler:
+        """A sampler of the averaged weights.
+
+        Args:
+            held: examples that the training does not see, for a game that makes nothing of noise alone; None is those
+                that it does.
+        """
         game, dataset = self.shown(), self.dataset
         classes = dataset.classes if dataset.labels is not None else None
         conditions = None if dataset.conditions is None else examples_of(dataset.conditions)
-        return Sampler(
+        made = Sampler(
             game.generate, shape=dataset.shape, modality=dataset.modality, noise=self.recipe.noise,
             classes=game.classes or classes, coded=game.classes is not None, conditions=conditions,
             truncated=game.truncated, device=self.device,
         )  # fmt: skip
+        if game.use is not None:
+            shown = held or dataset
+            made.held = Held(game, self.feeds(shown, seed=HELD, batch=min(SHOWN, shown.count), workers=0))
+        return made
 
     # --- state -------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gansmith.engine.held import Held
+
 KEPT = 64
 """Conditions of the training that a run remembers."""
 
@@ -38,7 +40,10 @@ class Sampler:
         classes: names of the labels where the generator can be asked for one, else None.
         coded: whether they are the game's own and not the data's: then the latents choose where none is asked for.
         conditions: some vectors [m, V] that the training's examples had, where the generator is told such; else None.
+        held: held-out examples, of a game that makes nothing of noise alone, while it is trained; else None.
     """
+
+    held: Held | None = None
 
     def __init__(
         self,

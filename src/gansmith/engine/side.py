@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from gansmith import collectives
-from gansmith.recipe import Optimizer
+from gansmith.fields import Optimizer
 from gansmith.schedule import value_at
 
 

@@ -118,8 +118,7 @@ class Signals:
         return out
 
     def _feed(self, data: Dataset, n: int) -> Feed:
-        convolves = any(p.dim() == 4 for p in self.player.game.parameters())
-        return Feed(data, batch=n, seed=self.seed, device=self.player.device, workers=0, channels_last=convolves)
+        return self.player.feeds(data, batch=n, seed=self.seed, workers=0)
 
     def _logits(self) -> dict[str, torch.Tensor]:
         """The critic's logits on real examples that it trains on, on such that it does not, and on fakes."""
@@ -155,6 +154,8 @@ class Signals:
     def _samples(self) -> dict[str, torch.Tensor]:
         """The samples of fixed latents, by the weights as they are and by their averages."""
         player, geometry = self.player, self.geometry
+        if player.game.use is not None:  # which makes nothing of latents
+            return {}
         live = self._generated()
         numbers = geometry.compare(live)
         places = geometry.places(live)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 
 from gansmith.data.dataset import Dataset
-from gansmith.engine import checkpoint, distributed, duality
+from gansmith.engine import checkpoint, distributed, duality, hardware
 from gansmith.engine.listener import Listener, Progress
 from gansmith.engine.measure import explain_memory, out_of_memory
 from gansmith.engine.player import Player
@@ -196,10 +196,11 @@ class Trainer:
         """Show a snapshot, score the samples, and tell whether the training has converged."""
         player, patience = self.player, self.player.recipe.patience
         converged = False
+        hardware.trim()  # what scoring takes is of other sizes than what a step has left
         won = self._gap() if snapshot else {}
         if self.first:
             try:
-                sampler = player.sampler()
+                sampler = player.sampler(self.held)
                 if snapshot:
                     self.tell("snapshot", player.images, sampler)
                 scores = dict(self.scores(sampler)) if self.scores and scoring else {}

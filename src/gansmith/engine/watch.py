@@ -36,8 +36,9 @@ SPREAD, GROWN = 5.0, 3.0
 42; a healthy DCGAN, from tiny ones, 6.4: so samples must be restless and bad as well)."""
 
 SAME, STILL, FADED = 1e-3, 1e-4, 0.01
-"""Spread of samples that are one (dead below 1e-5; the least of a collapse 0.018); the way between two probes of samples
-that stand still (healthy at least 0.006); and the share of its first gradient from which a generator's has faded."""
+"""Spread of samples that are one (dead below 1e-5; the least of a collapse 0.018); the way between two probes of
+samples that stand still (healthy at least 0.006); and the share of its first gradient from which a generator's has
+faded."""
 
 WON, GAP = 0.99, 5.0
 """Share of real examples ranked above fakes, and how far apart they are: too strong 1.0 and 7 to 55. Healthy runs had

@@ -12,9 +12,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from gansmith.data.dataset import Dataset
+from gansmith.data.dataset import Batch, Dataset
+from gansmith.data.feed import Sampler
+from gansmith.draws import Draws
+from gansmith.errors import Refused
+from gansmith.fields import Phase
 from gansmith.games.turn import Move, Outcome, Turn
-from gansmith.recipe import Phase
 
 __all__ = ["Game", "Move", "Outcome", "Turn"]
 
@@ -30,6 +33,12 @@ class Game(nn.Module):
 
     classes: tuple[str, ...] | None = None
     """Names of classes that `generate` can be asked for though no data has them, as a code's; else None."""
+
+    use: str | None = None
+    """How a trained game that makes nothing of noise alone is used, as `upscale PICTURES --run RUN`; else None."""
+
+    better: Mapping[str, Literal["lower", "higher"]] = {}
+    """What is better of each of its `numbers`, the chief first."""
 
     def moves(self) -> Sequence[Move]:
         """The moves of a round, in order; by default the discriminator's and then the generator's."""
@@ -57,8 +66,8 @@ class Game(nn.Module):
         """Gradient-free work before a move (rollouts); what it returns joins `turn.shared`."""
         return {}
 
-    def sampler(self, dataset: Dataset) -> object | None:
-        """An object with `indices(first, n)` and `more(first, n)` that chooses the rows, or None."""
+    def sampler(self, dataset: Dataset, seed: int) -> Sampler | None:
+        """What chooses the rows, and says something of each; None leaves them to the feed's own order."""
         return None
 
     def play(self, move: str, turn: Turn) -> Outcome:
@@ -69,8 +78,18 @@ class Game(nn.Module):
 
     def generate(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """What the trained game makes of noise [B, noise], in the data's scale."""
-        raise NotImplementedError
+        if self.use is None:
+            raise NotImplementedError
+        raise Refused("this run makes nothing of noise alone", f"It is used by `gansmith {self.use}`.")
 
     def truncated(self, noise: torch.Tensor, labels: torch.Tensor | None, psi: float) -> torch.Tensor:
         """As `generate`, nearer to the middle of what it makes: of noise that is scaled by psi in (0, 1]."""
         return self.generate(noise * psi, labels)
+
+    def pictures(self, batch: Batch, draws: Draws) -> Mapping[str, torch.Tensor]:
+        """What to look at of held-out examples, in order and by name: images [B, C, H, W] in [-1, 1] of any sizes."""
+        return {}
+
+    def numbers(self, batch: Batch, draws: Draws) -> Mapping[str, torch.Tensor]:
+        """Scores of held-out examples, [B] each by name; they are averaged."""
+        return {}

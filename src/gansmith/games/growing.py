@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from gansmith.fields import Phase
 from gansmith.games.game import Outcome, Turn
 from gansmith.games.synthesis import Synthesis
 from gansmith.networks.layers import pad_to
 from gansmith.networks.pggan import Grown, doubled, halved
-from gansmith.recipe import Phase
 
 
 class Growing(Synthesis):

@@ -16,7 +16,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from gansmith.errors import Refused, nearest
-from gansmith.recipe import Frozen, merge
+from gansmith.fields import Frozen
+from gansmith.recipe import merge
 from gansmith.schedule import Count, Number
 
 Fields = dict[str, Any]

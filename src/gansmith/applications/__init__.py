@@ -1,0 +1,1 @@
+"""What people use GANs for, in the conventions of each field."""
