@@ -14,6 +14,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO_MINUTES = 2
 TESTS = tests
+JOBS = auto
 
 help:
 	@echo "make demo       install, train on handwritten digits, and say where to look"
@@ -31,7 +32,7 @@ demo: $(VENV)/.installed
 	echo && echo "gansmith is in $(BIN): . $(BIN)/activate puts it on your path."
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -16,7 +16,17 @@ from typing import Any
 
 from common import child, flags, record, run_child, table
 
-RECIPES = ("gan", "dcgan", "r3gan-small", "auto")
+ROWS: tuple[tuple[str | None, dict[str, str]], ...] = (
+    (None, {}),
+    ("gan", {}),
+    ("dcgan", {}),
+    ("r3gan-small", {"compile": "off"}),
+    ("r3gan-small", {"compile": "on"}),
+    ("r3gan-small", {"compile": "on", "precision": "fp32"}),
+    ("auto", {}),
+)
+"""Recipes, and what is fixed of them: whether a step is compiled is decided by a trial, which a busy
+machine can tip."""
 
 
 def work(order: dict[str, Any]) -> float:
@@ -26,7 +36,7 @@ def work(order: dict[str, Any]) -> float:
     import gansmith
 
     if order["recipe"]:
-        overrides = {"snapshots": 2}
+        overrides = {"snapshots": 2, **order["fixed"]}
         with tempfile.TemporaryDirectory() as folder:
             gansmith.train(
                 order["recipe"], data="mnist", data_root=order["root"], out=str(Path(folder) / "run"),
@@ -44,9 +54,11 @@ def main() -> None:
     if run_child(args.child, work):
         return
     rows = []
-    for recipe in (None, *RECIPES):
-        order = {"recipe": recipe, "root": str(args.data_root), "images": 1000 if args.quick else args.images}
-        rows.append({"recipe": recipe or "(imports alone)", "peak, GB": round(child("memory.py", order), 3)})
+    for recipe, fixed in ROWS:
+        images = 1000 if args.quick else args.images
+        order = {"recipe": recipe, "root": str(args.data_root), "images": images, "fixed": fixed}
+        name = ", ".join([recipe or "(imports alone)", *(f"{key} {value}" for key, value in fixed.items())])
+        rows.append({"recipe": name, "peak, GB": round(child("memory.py", order), 3)})
         print(table(rows[-1:]).splitlines()[-1], flush=True)
     print("\n" + table(rows))
     record("memory", rows, quick=args.quick)

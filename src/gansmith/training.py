@@ -22,9 +22,8 @@ from gansmith import recipe as recipes
 from gansmith import run as runs
 from gansmith.build import Facts, build
 from gansmith.data import Dataset, open_dataset
-from gansmith.data.arrays import conditions_of
 from gansmith.data.finish import reserve
-from gansmith.data.scan import digest, fingerprint
+from gansmith.data.given import checked
 from gansmith.engine import checkpoint, distributed, duality, hardware, measure
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
@@ -75,7 +74,7 @@ class Plan:
         checkpoint_mb = 12 * sum(self.parameters.values()) / 1e6
         return [
             f"recipe      {self.recipe.name}",
-            f"data        {data.name}: {data.count:,} {data.modality}s of {'x'.join(map(str, data.shape))}",
+            f"data        {data.name}: {data.count:,} {data.kinds} of {'x'.join(map(str, data.shape))}",
             *(f"note        {note}" for note in (*data.notes, *self.notes)),
             f"parameters  {sizes}",
             f"memory      {self.memory / 2**20:,.0f} MiB at most in the trial",
@@ -212,7 +211,7 @@ def resume(
         stored = info.get("numerics", {})
         now = _numerics_again(stored, recipe, place)
         hardware.apply(now)
-        known = open_dataset(recipe.data) if data is None else _checked(data)
+        known = open_dataset(recipe.data) if data is None else checked(data)
         dataset, held = _parted(known, recipe, data is None)
         if dataset.fingerprint != info["data"]["fingerprint"]:
             raise Refused(
@@ -298,7 +297,7 @@ def _prepare(
         raise Refused(
             "no data were named", "Give --data: a name (digits, mnist, cifar10, ring, …), a folder, .zip or .npz."
         )
-    dataset = known = _checked(data) if isinstance(data, Dataset) else open_dataset(draft.data)
+    dataset = known = checked(data) if isinstance(data, Dataset) else open_dataset(draft.data)
     notes: list[str] = []
     if draft.rule == "auto":
         classes = len(dataset.classes or ()) if dataset.labels is not None else 0
@@ -352,33 +351,6 @@ def _counted(value: int | str) -> int:
         return schedule.count(value)
     except ValueError as error:
         raise Refused(f"images: {error}") from None
-
-
-def _checked(dataset: Dataset) -> Dataset:
-    """A dataset that a Python user made: its array is what it says, and what it leaves out is filled in.
-
-    Raises:
-        Refused: where it is not.
-    """
-    array, labels = dataset.array, dataset.labels
-    if array is not None:
-        wanted = np.uint8 if dataset.modality == "image" else np.float32
-        if array.shape != (dataset.count, *dataset.shape) or array.dtype != wanted:
-            raise Refused(
-                f"{dataset.name}: its array is {array.dtype} {list(array.shape)}, but {dataset.count} "
-                f"{dataset.modality}s of {list(dataset.shape)} are {np.dtype(wanted)}"
-            )
-    if labels is not None:
-        classes = dataset.classes or tuple(str(i) for i in range(int(labels.max()) + 1))
-        if labels.shape != (dataset.count,) or labels.min() < 0 or labels.max() >= len(classes):
-            raise Refused(f"{dataset.name}: its labels must be {dataset.count} numbers from 0 to {len(classes) - 1}")
-        dataset = replace(dataset, labels=labels.astype(np.int64), classes=classes)
-    if dataset.conditions is not None:
-        dataset = replace(dataset, conditions=conditions_of(dataset.name, [dataset.conditions], dataset.count))
-    if array is not None and not dataset.fingerprint:
-        held = fingerprint(dataset.shape, (digest(one) for one in array), dataset.labels, dataset.conditions)
-        dataset = replace(dataset, fingerprint=held)
-    return dataset
 
 
 def _parted(known: Dataset, recipe: Recipe, opened: bool) -> tuple[Dataset, Dataset | None]:

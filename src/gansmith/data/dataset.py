@@ -89,6 +89,11 @@ class Dataset:
     stack: int | None = None
     beside: Mapping[str, Beside] = field(default_factory=dict[str, Beside])
 
+    @property
+    def kinds(self) -> str:
+        """What its examples are called: images, points, vectors."""
+        return self.modality.removesuffix("s") + "s"
+
 
 class Batch(NamedTuple):
     """Examples on the device, ready to use.
