@@ -15,7 +15,9 @@ import gansmith
 from gansmith import media, scoring
 from gansmith import recipe as recipes
 from gansmith.data import Dataset, open_dataset
+from gansmith.data.finish import reserve
 from gansmith.engine import hardware
+from gansmith.engine.held import Held
 from gansmith.errors import Refused
 from gansmith.fields import Data
 from gansmith.metrics import reading
@@ -76,25 +78,31 @@ def evaluate(
         raise Refused(f"reference: test or train, not {reference!r}")
     place = hardware.pick_device(device)
     subject = _open(what, data, dict(options or {}), checkpoint, device)
-    scorer = Scorer(
-        subject.train, subject.test if reference == "test" else None, metrics=metrics, labelled=subject.labelled,
-        quick=False, seed=seed, n=_count(subject.source, n), cache=cache, device=place, say=say, weights=weights,
-        download=download,
-    )  # fmt: skip
-    notes = _notes(scorer, subject, reference)
+    model = subject.source if isinstance(subject.source, Model) else None
+    scorer = None
+    if model is not None and model.game.use is not None:
+        scores, notes = _of_held(model, subject, reference, metrics, n)
+    else:
+        scorer = Scorer(
+            subject.train, subject.test if reference == "test" else None, metrics=metrics, labelled=subject.labelled,
+            quick=False, seed=seed, n=_count(subject.source, n), cache=cache, device=place, say=say, weights=weights,
+            download=download,
+        )  # fmt: skip
+        notes = _notes(scorer, subject, reference)
+        scores = []
     if say:
         for note in notes:
             say(note)
-    scores = _scored(subject, scorer, seed, progress)
+    if scorer is not None:
+        scores = _scored(subject, scorer, seed, progress)
     made = {
         "date": time.strftime("%Y-%m-%d %H:%M:%S %z"), "device": str(place), "gansmith": gansmith.__version__,
         "torch": torch.__version__, "numpy": np.__version__, "seconds": round(time.perf_counter() - began, 2),
     }  # fmt: skip
-    model = subject.source if isinstance(subject.source, Model) else None
     found = Evaluation(subject.name, model.images if model else None, scores, notes, made)
     if model is not None:
         keep(model.run, found)
-        if model.modality == "image":
+        if scorer is not None and model.modality == "image":
             media.save_image(model.run.neighbours_file, _neighbours(model, scorer, subject.train))
         write_report(model.run)
     return found
@@ -152,6 +160,25 @@ def _scored(
     if not scores:
         raise Refused(f"{subject.name}: its samples are not finite")
     return scores
+
+
+def _of_held(
+    model: Model, subject: _Subject, reference: str, metrics: Sequence[str] | None, n: int | None
+) -> tuple[Sequence[Score], list[str]]:
+    """The scores of a game that makes nothing of noise alone, and what is to be said of them."""
+    unknown = [name for name in metrics or () if name not in model.game.better]
+    if unknown:
+        raise Refused(f"{unknown[0]}: this run is scored by {', '.join(model.game.better)}")
+    data, reserved = subject.train, model.recipe.data.reserve
+    if reference == "test" and subject.test is not None:
+        data, which = subject.test, "test split"
+    elif reference == "test" and reserved is not None and reserved < data.count:
+        data, which = reserve(data, reserved)[1], "examples that were kept from the training"
+    else:
+        which = "training examples"
+    note = f"scored on {min(n or scoring.LOOKED_AT, data.count):,} of {data.name}'s {which}"
+    scores = scoring.held_scores(Held(model.game, data, model.device), n)
+    return [score for score in scores if metrics is None or score.name in metrics], [note]
 
 
 def _sides(shape: Sequence[int]) -> str:

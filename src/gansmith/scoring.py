@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gansmith import ranking
 from gansmith.data import CATALOGUE, Dataset, open_dataset
+from gansmith.engine.held import Held
 from gansmith.engine.sampler import Sampler
 from gansmith.errors import Refused
 from gansmith.fields import Data
@@ -23,6 +24,7 @@ from gansmith.metrics import choice
 from gansmith.metrics.measure import Walk, wanted
 from gansmith.metrics.score import Drawn, Sample, Scorer, numbers
 from gansmith.recipe import Recipe
+from gansmith.scores import Score
 
 LOOKED_AT = 1000
 """Held-out examples of which a game's own numbers are averaged, at most."""
@@ -169,8 +171,30 @@ class Scoring:
         )  # fmt: skip
 
 
+def held_scores(held: Held, n: int | None = None) -> list[Score]:
+    """A game's own numbers of held-out examples, as scores, the chief first.
+
+    Args:
+        held: the game and the examples.
+        n: how many of them; None is all, up to a thousand.
+    """
+    data = held.dataset
+    n = min(n or LOOKED_AT, data.count)
+    card = {
+        "samples": n, "reference_samples": n, "reference": data.name, "reference_split": data.split,
+        "reference_fingerprint": data.fingerprint,
+    }  # fmt: skip
+    return [
+        Score(
+            name, mean.value, held.better[name], {"measure": name, "better": held.better[name], **card},
+            mean.error, "standard error of the mean over examples",
+        )
+        for name, mean in held.numbers(n).items()
+    ]  # fmt: skip
+
+
 class HeldScoring:
-    """Scores of a game that makes nothing of noise alone: its own numbers of held-out examples.
+    """Scores of a game that makes nothing of noise alone, at a snapshot: its own numbers of held-out examples.
 
     Args:
         recipe: says of how many examples.
@@ -182,23 +206,13 @@ class HeldScoring:
         self._cards: Mapping[str, Mapping[str, Any]] = {}
 
     def __call__(self, sampler: Sampler) -> Mapping[str, float]:
-        """The numbers at a snapshot, the chief first."""
-        held = sampler.held
-        assert held is not None
-        n = min(self._recipe.eval_samples or LOOKED_AT, held.dataset.count)
-        found = held.numbers(n)
-        found = {name: found[name] for name in held.better if name in found}
+        """The numbers, the chief first."""
+        assert sampler.held is not None
+        found = held_scores(sampler.held, self._recipe.eval_samples)
         if found and not self._cards:
-            data = held.dataset
-            self._cards = {
-                name: {
-                    "measure": name, "better": held.better[name], "samples": n, "reference_samples": n,
-                    "reference": data.name, "reference_split": data.split, "reference_fingerprint": data.fingerprint,
-                }
-                for name in found
-            }  # fmt: skip
+            self._cards = {score.name: score.card for score in found}
             self._ready(self._cards)
-        return found
+        return numbers(found)
 
     def cost(self, scores: Mapping[str, float]) -> float:
         """What a checkpoint's scores are ranked by, lower being better."""

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from gansmith import collectives
 from gansmith.data.dataset import Batch, Dataset
@@ -17,7 +16,7 @@ from gansmith.data.feed import Feed
 from gansmith.draws import Draws
 from gansmith.engine import distributed
 from gansmith.engine.hardware import Numerics
-from gansmith.engine.held import Held
+from gansmith.engine.held import Held, feed_for
 from gansmith.engine.sampler import Sampler, examples_of
 from gansmith.engine.side import Flat, Side
 from gansmith.engine.step import Compiled, Eager, Stepper
@@ -29,9 +28,6 @@ from gansmith.schedule import Adaptive, value_at
 
 SAMPLED_ROUNDS = 8
 """Terms are averaged over each n-th round only: keeping the sums costs as much as a small network's layer."""
-
-HELD, SHOWN = 0, 16
-"""Seed of the order of held-out examples, and how many are looked at together."""
 
 EASED_RATE, EASED_PENALTY, EASED_PLAIN = 0.5, 2.0, 0.75
 """What each easing multiplies: learning rates, penalties' weights, and the share of examples not augmented."""
@@ -115,9 +111,7 @@ class Player:
 
     def feeds(self, dataset: Dataset, *, seed: int, **options: Any) -> Feed:
         """A feed of examples as this game wants them; options are the feed's own."""
-        convolves = any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in self.game.modules())
-        chosen = self.game.sampler(dataset, seed)
-        return Feed(dataset, seed=seed, device=self.device, channels_last=convolves, sampler=chosen, **options)
+        return feed_for(self.game, dataset, self.device, seed=seed, **options)
 
     def _synchronise(self) -> None:
         distributed.broadcast(flat.master for flat in self.flats.values())
@@ -368,8 +362,7 @@ class Player:
             truncated=game.truncated, device=self.device,
         )  # fmt: skip
         if game.use is not None:
-            shown = held or dataset
-            made.held = Held(game, self.feeds(shown, seed=HELD, batch=min(SHOWN, shown.count), workers=0))
+            made.held = Held(game, held or dataset, self.device)
         return made
 
     # --- state -------------------------------------------------------------------------------------
