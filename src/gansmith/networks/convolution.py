@@ -130,9 +130,14 @@ def conv_transpose2d(
     stride: int = 1,
     padding: int = 0,
     groups: int = 1,
+    more: int = 0,
 ) -> torch.Tensor:
-    """The transposed convolution of x [B, C, H, W] with w [C, O / groups, h, w], differentiable without limit."""
-    height, width = ((n - 1) * stride - 2 * padding + k for n, k in zip(x.shape[2:], w.shape[2:], strict=True))
+    """The transposed convolution of x [B, C, H, W] with w [C, O / groups, h, w], differentiable without limit.
+
+    `more` pixels are added below and to the right, as torch's `output_padding` adds them: less than `stride`.
+    """
+    sides = zip(x.shape[2:], w.shape[2:], strict=True)
+    height, width = ((n - 1) * stride - 2 * padding + k + more for n, k in sides)
     made = (x.shape[0], w.shape[1] * groups, height, width)
     out: torch.Tensor = _ToInput.apply(  # type: ignore[assignment]
         _fit(x), w, _Plan((stride, stride), (padding, padding), groups, made, tuple(w.shape))
@@ -155,7 +160,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, input: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
         """[B, C, H, W] → [B, O, …]."""
         assert not isinstance(self.padding, str)
-        return conv_transpose2d(input, self.weight, self.bias, self.stride[0], self.padding[0], self.groups)
+        more = self.output_padding[0]
+        return conv_transpose2d(input, self.weight, self.bias, self.stride[0], self.padding[0], self.groups, more)
 
 
 @lru_cache(maxsize=64)

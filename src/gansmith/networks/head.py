@@ -65,3 +65,22 @@ class Proxies(nn.Module):
     def of(self, labels: torch.Tensor) -> torch.Tensor:
         """The proxies of classes, int64 [B] → [B, width]."""
         return F.normalize(wide(self.proxies(labels)), dim=1)
+
+
+class Places(nn.Module):
+    """Features of places at several depths → embeddings, by two layers of each depth's own (CUT, arXiv:2007.15651).
+
+    Args:
+        inputs: channels at each depth.
+        width: dimensions of an embedding, and of the layer between.
+    """
+
+    def __init__(self, inputs: Sequence[int], width: int = 256) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(each, width), nn.ReLU(), nn.Linear(width, width)) for each in inputs
+        )
+
+    def forward(self, features: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """[B, P, C] of each depth → [B, P, width] of each."""
+        return [layer(each) for layer, each in zip(self.layers, features, strict=True)]

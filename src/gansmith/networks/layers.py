@@ -211,6 +211,29 @@ class BatchNorm(nn.Module):
         return ((wide_x - mean.view(view)) * scale.view(view) + bias.view(view)).to(x.dtype)
 
 
+class InstanceNorm(nn.Module):
+    """Each channel of each example by its own mean and deviation over places, in training and in use alike.
+
+    (x − μ) / √(σ² + ε), with μ and σ over (H, W). Ulyanov et al., 2016 (arXiv:1607.08022). No example knows another,
+    and no statistics are kept: so a batch of one is as good as any, and the same picture always gives the same.
+
+    Args:
+        features: channels.
+        affine: learn a scale and a shift for each channel.
+        eps: added to the variance.
+    """
+
+    def __init__(self, features: int, affine: bool = False, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(features)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(features)) if affine else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise [B, C, H, W], of more than one place → the same."""
+        return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+
+
 def stages(shape: Sequence[int], least: int = 4) -> tuple[int, tuple[int, int]]:
     """How often an image is halved on the way to a base of at least `least` pixels a side.
 
