@@ -180,6 +180,10 @@ class Data(Frozen):
         mirror: show each example as it is or flipped left to right, at random.
         reserve: keep n examples of a seeded shuffle out of the training: by them overfitting is seen, and the duality
             gap searched, where the source has no other split, or where that must stay unseen.
+        pairs: examples are one side of a translation, and the other lies beside them: pairs are `known`, or `hidden`
+            from the training, and then it has two heaps of pictures. None is no translation.
+        derive: make the first side of the pictures: `edges`, `grey`, `blur` or `mask`.
+        reverse: translate the second side into the first.
     """
 
     source: str | None = None
@@ -194,6 +198,9 @@ class Data(Frozen):
     limit: Count | None = None
     mirror: bool = False
     reserve: Count | None = None
+    pairs: Literal["known", "hidden"] | None = None
+    derive: Literal["edges", "grey", "blur", "mask"] | None = None
+    reverse: bool = False
 
 
 class Paper(Frozen):

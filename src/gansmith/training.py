@@ -24,6 +24,7 @@ from gansmith.build import Facts, build
 from gansmith.data import Dataset, open_dataset
 from gansmith.data.finish import reserve
 from gansmith.data.given import checked
+from gansmith.data.pairs import absolute, blinded
 from gansmith.engine import checkpoint, distributed, duality, hardware, measure
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
@@ -268,6 +269,8 @@ def _fields(
         named["root"] = str(Path(root).resolve())
     if named.get("source") and Path(named["source"]).exists() and not isinstance(data, Dataset):
         named["source"] = str(Path(named["source"]).resolve())  # a resume may start in another folder
+    elif isinstance(data, str):
+        named["source"] = absolute(data)
     return recipes.merge(fields, {"data": named}), where
 
 
@@ -357,9 +360,10 @@ def _parted(known: Dataset, recipe: Recipe, opened: bool) -> tuple[Dataset, Data
     """What to train on, and examples of the same kind to keep from it."""
     dataset = _conditioned(known, recipe)
     if recipe.data.reserve is not None:
-        return reserve(dataset, recipe.data.reserve)
+        kept, held = reserve(dataset, recipe.data.reserve)
+        return blinded(kept), held
     held = held_out(known, recipe, opened=opened)
-    return dataset, None if held is None else _conditioned(held, recipe)
+    return blinded(dataset), None if held is None else _conditioned(held, recipe)
 
 
 def _shown(player: Player, known: Dataset, held: Dataset | None, opened: bool) -> tuple[Dataset | None, list[str]]:

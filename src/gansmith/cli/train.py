@@ -18,6 +18,8 @@ EXAMPLES = """\
   gansmith train dcgan --data mnist --data-root ~/data --images 2M --out runs/dcgan
   gansmith train r3gan --data cifar10 --penalties.r1.weight 0.5 --batch=128 --seed 1 --out runs/r3gan
   gansmith train --from runs/first --data path/to/digits --epochs 5 --out runs/tuned
+  gansmith train pix2pix --data path/to/pictures --derive edges --resolution 64 --data.reserve 200 --out runs/drawn
+  gansmith train cyclegan --data A:photos B:paintings --resolution 128 --out runs/painted
   torchrun --standalone --nproc-per-node 2 -m gansmith train dcgan --data mnist --out runs/two
 
 Any field of a recipe is a flag by its dotted name; `gansmith zoo NAME` shows the fields of a recipe."""
@@ -31,6 +33,7 @@ def parser() -> Parser:
     flags.add_argument("--out", metavar="DIR", help="the run's folder (runs/RECIPE-DATA)")
     add_length_flags(flags)
     flags.add_argument("--from", dest="start_from", metavar="RUN", help="start from a trained run (fine-tuning)")
+    flags.add_argument("--derive", choices=("edges", "grey", "blur", "mask"), help="pairs: make A of each picture, as B")
     flags.add_argument("--dry-run", action="store_true", help="print the resolved plan, and train nothing")
     add_device_flag(flags)
     add_data_flags(flags)
@@ -39,7 +42,7 @@ def parser() -> Parser:
 
 def run(argv: Sequence[str]) -> int:
     """Run the command."""
-    args, fields = parser().read_with_fields(argv)
+    args, fields = parser().read_with_fields(two_sides(argv))
     wanted = arguments(args, fields)
 
     import gansmith
@@ -52,6 +55,16 @@ def run(argv: Sequence[str]) -> int:
     from gansmith.cli.display import follow
 
     return follow(lambda display: gansmith.train(**wanted, listeners=(display,)))
+
+
+def two_sides(argv: Sequence[str]) -> list[str]:
+    """The arguments with `--data A:DIR B:DIR` as one."""
+    out = list(argv)
+    for i in range(len(out) - 1):
+        first = out[i].removeprefix("--data=")
+        if first.startswith("A:") and out[i + 1].startswith("B:") and (first != out[i] or out[i - 1 : i] == ["--data"]):
+            return [*out[:i], f"{out[i]} {out[i + 1]}", *out[i + 2 :]]
+    return out
 
 
 def arguments(args: argparse.Namespace, fields: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +81,7 @@ def arguments(args: argparse.Namespace, fields: dict[str, Any]) -> dict[str, Any
         "start_from": args.start_from,
         "device": args.device,
         "data_root": args.data_root,
-        "overrides": {**data_fields(args), **fields},
+        "overrides": {**data_fields(args), **({} if args.derive is None else {"data.derive": args.derive}), **fields},
     }
 
 

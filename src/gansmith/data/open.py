@@ -29,6 +29,10 @@ def open_dataset(spec: Data, *, progress: Progress | None = None) -> Dataset:
     Raises:
         Refused: no such dataset, or one that cannot be used as it is; the message says what would do.
     """
+    if spec.pairs is not None or spec.derive is not None:
+        from gansmith.data.pairs import open_pairs
+
+        return open_pairs(spec, progress)
     found = resolve(spec)
     if isinstance(found, Dataset):
         return finish(found, spec)

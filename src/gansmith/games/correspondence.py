@@ -78,7 +78,7 @@ class Correspondence(Translating):
 
     def generator_loss(self, turn: Turn) -> Outcome:
         """Fool the discriminator; and each place of the output is to be known again by its place of the input."""
-        a, b = turn.batch.data, turn.batch.more["b"]
+        a, b = self.sides(turn.batch)
         with use(turn.draws):
             made, term = self._compared(turn, a, "x", self.nce)
             terms = {"adversarial": self.adversarial * self.fooled(self.discriminator, made, b), "nce": term}
@@ -117,5 +117,7 @@ class Correspondence(Translating):
 
     def discriminator_loss(self, turn: Turn) -> Outcome:
         """Tell pictures of B from what was made of A."""
-        terms, watched = self.told_apart(self.discriminator, turn, turn.batch.more["b"], turn.shared["fake"])
+        a, b = self.sides(turn.batch)
+        fake = self.handed(turn, "fake", self.generator, a)
+        terms, watched = self.told_apart(self.discriminator, turn, b, fake)
         return Outcome(terms, watched=watched)

@@ -92,7 +92,7 @@ class Cycle(Translating):
 
     def generator_loss(self, turn: Turn) -> Outcome:
         """Fool both discriminators, come back to where it began, and leave alone what is on the right side."""
-        a, b = turn.batch.data, turn.batch.more["b"]
+        a, b = self.sides(turn.batch)
         with use(turn.draws):
             made_b, made_a = run(self.generator, a), run(self.back, b)
             terms = {
@@ -105,9 +105,8 @@ class Cycle(Translating):
                 terms["identity"] = self.cycle * self.identity * alone
         return Outcome(terms, shared={"a": made_a.detach().to(a.dtype), "b": made_b.detach().to(b.dtype)})
 
-    def past(self, turn: Turn, side: str) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def past(self, turn: Turn, side: str, fakes: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Fakes to judge, half of them past ones, for which new ones take their places; and the pool after that."""
-        fakes = turn.shared[side]
         if not self.size:
             return fakes, {}
         pool, filled = turn.state[f"pool_{side}"], turn.state[f"filled_{side}"]
@@ -131,9 +130,11 @@ class Cycle(Translating):
         terms: dict[str, torch.Tensor] = {}
         state: dict[str, torch.Tensor] = {}
         watched: dict[str, torch.Tensor] = {}
-        sides = (("a", turn.batch.data, self.back_discriminator), ("b", turn.batch.more["b"], self.discriminator))
-        for side, real, network in sides:
-            fake, kept = self.past(turn, side)
+        a, b = self.sides(turn.batch)
+        made_a, made_b = self.handed(turn, "a", self.back, b), self.handed(turn, "b", self.generator, a)
+        sides = (("a", a, made_a, self.back_discriminator), ("b", b, made_b, self.discriminator))
+        for side, real, made, network in sides:
+            fake, kept = self.past(turn, side, made)
             of_side = Turn(
                 turn.batch, turn.draws.under(f"{turn.draws.prefix}/{side}"), turn.knobs, turn.state, step=turn.step
             )

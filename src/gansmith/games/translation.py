@@ -10,12 +10,13 @@ from torch import nn
 
 from gansmith.data.dataset import Batch
 from gansmith.draws import Draws, use
+from gansmith.errors import Refused
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.games.synthesis import Lazy
 from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.losses.likeness import told
 from gansmith.losses.penalties import Penalty
-from gansmith.networks.layers import couples, run
+from gansmith.networks.layers import couples, run, still
 
 
 def by_example(values: torch.Tensor) -> torch.Tensor:
@@ -71,6 +72,25 @@ class Translating(Game):
         """The penalties that are due at a step of the discriminator's."""
         return tuple(name for name, lazy in self.penalties.items() if step % lazy.every == 0)
 
+    def sides(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The examples, and the pictures of the other side.
+
+        Raises:
+            Refused: the data have one side only.
+        """
+        if "b" not in batch.more:
+            raise Refused(
+                "a translation is of two sides, and the data have one", "--derive edges, grey, blur or mask makes another."
+            )
+        return batch.data, batch.more["b"]
+
+    def handed(self, turn: Turn, name: str, network: nn.Module, given: torch.Tensor) -> torch.Tensor:
+        """The fakes that the generator's move has handed on, or new ones where this move is played alone."""
+        if name in turn.shared:
+            return turn.shared[name]
+        with torch.no_grad(), still(), use(turn.draws):
+            return run(network, given).to(given.dtype)
+
     def judged(self, network: nn.Module, pictures: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
         """The logits of patches; a conditional discriminator is given what the pictures were made of."""
         return run(network, pictures, given, logits=True)
@@ -89,7 +109,7 @@ class Translating(Game):
     def told_apart(
         self, network: nn.Module, turn: Turn, real: torch.Tensor, fake: torch.Tensor, given: torch.Tensor | None = None
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        """The terms of a discriminator on real and fake pictures, [B] each, and its logits for the watch."""
+        """The terms of a discriminator on real and fake pictures, [B] each, and its logits of patches for the watch."""
         due, fake = self.due(turn.step), fake.to(real.dtype)
         at = {name: self.slopes[name].at for name in due}
         ends = {end for end in at.values() if isinstance(end, str)}
@@ -107,7 +127,7 @@ class Translating(Game):
                 slopes[name] = self._slope(network, place(real, fake, turn.draws), given, True)[1]
             slope = slopes[place if isinstance(place, str) else name]
             terms[name] = turn.knobs[name] * self.penalties[name].every * self.slopes[name].value(slope)
-        return terms, {"on_real": by_example(on_real.detach()), "on_fake": by_example(on_fake.detach())}
+        return terms, {"on_real": on_real.detach(), "on_fake": on_fake.detach()}
 
     def _slope(
         self, network: nn.Module, points: torch.Tensor, given: torch.Tensor | None, wanted: bool
@@ -186,7 +206,7 @@ class Translation(Translating):
 
     def generator_loss(self, turn: Turn) -> Outcome:
         """Fool the discriminator, near the truth."""
-        given, real = turn.batch.data, turn.batch.more["b"]
+        given, real = self.sides(turn.batch)
         with use(turn.draws):
             fake = run(self.generator, given)
         terms = {}
@@ -199,10 +219,9 @@ class Translation(Translating):
 
     def discriminator_loss(self, turn: Turn) -> Outcome:
         """Tell the output from the truth, by the input."""
-        given = turn.batch.data if self.conditional else None
-        terms, watched = self.told_apart(
-            self.discriminator, turn, turn.batch.more["b"], turn.shared["fake"], given
-        )  # fmt: skip
+        given, real = self.sides(turn.batch)
+        fake = self.handed(turn, "fake", self.generator, given)
+        terms, watched = self.told_apart(self.discriminator, turn, real, fake, given if self.conditional else None)
         return Outcome(terms, watched=watched)
 
     def truth(self, batch: Batch) -> torch.Tensor | None:
