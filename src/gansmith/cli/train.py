@@ -33,7 +33,9 @@ def parser() -> Parser:
     flags.add_argument("--out", metavar="DIR", help="the run's folder (runs/RECIPE-DATA)")
     add_length_flags(flags)
     flags.add_argument("--from", dest="start_from", metavar="RUN", help="start from a trained run (fine-tuning)")
-    flags.add_argument("--derive", choices=("edges", "grey", "blur", "mask"), help="pairs: make A of each picture, as B")
+    flags.add_argument(
+        "--derive", choices=("edges", "grey", "blur", "mask"), help="pairs: make A of each picture, as B"
+    )
     flags.add_argument("--dry-run", action="store_true", help="print the resolved plan, and train nothing")
     add_device_flag(flags)
     add_data_flags(flags)

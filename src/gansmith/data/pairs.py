@@ -115,7 +115,9 @@ def absolute(source: str) -> str:
     """The source with its folders' whole paths, since a resume may start in another folder."""
     two = TWO.fullmatch(source)
     if two is not None:
-        return " ".join(f"{side}:{Path(path).expanduser().resolve()}" for side, path in zip("AB", two.groups(), strict=True))
+        return " ".join(
+            f"{side}:{Path(path).expanduser().resolve()}" for side, path in zip("AB", two.groups(), strict=True)
+        )
     return source
 
 
@@ -142,7 +144,9 @@ def _sides(spec: Data) -> tuple[Collection, Collection, bool]:
     if {"traina", "trainb"} <= inner.keys():
         names = [f"{part}{side}" for side in "ab" for part in _FOR.get(spec.split, ()) if f"{part}{side}" in inner]
         if len(names) < 2 or spec.split == "all":
-            raise Refused(f"{root}: has no {spec.split} split of both sides", "Give --split train, or add testA and testB.")
+            raise Refused(
+                f"{root}: has no {spec.split} split of both sides", "Give --split train, or add testA and testB."
+            )
         one, other = (next(name for name in names if name.endswith(side)) for side in "ab")
         return _matched((inner[one], spec.split), (inner[other], spec.split), source, spec)
     if {"a", "b"} <= inner.keys():
@@ -206,7 +210,9 @@ def _matched(
         if (wrong := [stem for stem, files in mine.items() if len(files) > 1 or stem not in theirs])
     ]
     if lonely and spec.pairs != "hidden":
-        raise Refused(f"names do not match: {'; '.join(lonely)}", "Each picture needs one of the same name on the other side.")
+        raise Refused(
+            f"names do not match: {'; '.join(lonely)}", "Each picture needs one of the same name on the other side."
+        )
     sides = []
     for (folder, split), stems in zip((one, other), found, strict=True):
         files = tuple(file for stem in sorted(stems) for file in stems[stem])
@@ -257,7 +263,8 @@ def _check_halves(store: Store, root: Path) -> None:
     ]
     if wrong:
         raise Refused(
-            f"{root}: {len(wrong):,} of {len(sizes):,} pictures are not two halves side by side: {_listed(wrong)}", LAYOUTS
+            f"{root}: {len(wrong):,} of {len(sizes):,} pictures are not two halves side by side: {_listed(wrong)}",
+            LAYOUTS,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -40,7 +40,7 @@ class Cycle(Translating):
 
     averaged = ("generator", "back")
     two_ways = True
-    better: ClassVar[Mapping[str, str]] = {
+    better: Mapping[str, Literal["lower", "higher"]] = {
         "l1": "lower", "psnr": "higher", "ssim": "higher", "back-l1": "lower", "back-psnr": "higher",
         "back-ssim": "higher", "cycle": "lower", "back-cycle": "lower",
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import ClassVar
+from typing import Literal
 
 import torch
 from torch import nn
@@ -40,8 +40,8 @@ class Translating(Game):
         penalties: on the discriminators' gradient, by name; their weights are the knobs of the same names.
     """
 
-    use = "translate"
-    better: ClassVar[Mapping[str, str]] = {"l1": "lower", "psnr": "higher", "ssim": "higher"}
+    use = "translate PICTURES --run RUN"
+    better: Mapping[str, Literal["lower", "higher"]] = {"l1": "lower", "psnr": "higher", "ssim": "higher"}
     two_ways = False
     """Whether it translates back as well."""
 
@@ -80,7 +80,8 @@ class Translating(Game):
         """
         if "b" not in batch.more:
             raise Refused(
-                "a translation is of two sides, and the data have one", "--derive edges, grey, blur or mask makes another."
+                "a translation is of two sides, and the data have one",
+                "--derive edges, grey, blur or mask makes another.",
             )
         return batch.data, batch.more["b"]
 
