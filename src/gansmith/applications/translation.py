@@ -284,8 +284,9 @@ def write_page(model: Model, out: str | Path, *, data: Dataset | None = None, n:
         if name in held.better
     )
     title = f"{model.recipe.name}: {what}"
+    over = f"After {model.images:,} images; means over {min(scored, held.dataset.count):,} of them."
     body = (
-        f"<h1>{escape(title)}</h1>\n<p>After {model.images:,} images; means over {min(scored, held.dataset.count):,}.</p>\n"
+        f"<h1>{escape(title)}</h1>\n<p>{over}</p>\n"
         f"<table>{scores}</table>\n<style>.shown img {{ width: 160px; image-rendering: pixelated }}</style>\n"
         f'<table class="shown"><tr>{head}</tr>{rows}</table>\n'
     )

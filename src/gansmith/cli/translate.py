@@ -24,16 +24,12 @@ def parser() -> Parser:
     flags = Parser("translate", "Translate pictures with a trained pix2pix, CycleGAN or CUT.", EXAMPLES)
     flags.add_argument("what", nargs="?", metavar="PICTURE_OR_FOLDER", help="what to translate")
     flags.add_argument("--run", required=True, metavar="DIR", help="the run's folder")
-    flags.add_argument(
-        "--out", default="translated", metavar="PATH", help="a folder, or one picture's name (translated)"
-    )
+    flags.add_argument("--out", default="translated", metavar="PATH", help="folder, or one picture's name (translated)")
     flags.add_argument("--reverse", action="store_true", help="from the second side to the first")
     flags.add_argument("--fit", action="store_true", help="shrink each picture to the size of the training first")
     flags.add_argument("--convert", action="store_true", help="make colour pictures grey for a model of grey ones")
     flags.add_argument("--test", metavar="PAGE.html", help="write a page of inputs, outputs and truths")
-    flags.add_argument(
-        "--checkpoint", default="latest", metavar="C", help="latest, best, or images on the clock (latest)"
-    )
+    flags.add_argument("--checkpoint", default="latest", metavar="C", help="latest, best, or images (latest)")
     flags.add_argument("--force", action="store_true", help="write over a page, or into a folder that is not empty")
     add_device_flag(flags)
     return flags

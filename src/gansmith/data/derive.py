@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,8 @@ def edges(picture: Picture) -> Picture:
     Canny, 1986 (IEEE TPAMI 8(6)), at each pixel on the channel that is steepest there: smooth, keep what is steepest
     along its own slope, and of that the lines that are steep somewhere.
     """
-    from scipy.ndimage import gaussian_filter, label
+    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import label as parted
 
     soft = gaussian_filter(_over_white(picture) / 255, (0, SMOOTH, SMOOTH), mode="nearest")
     down, right = np.gradient(soft, axis=(1, 2))
@@ -57,7 +59,8 @@ def edges(picture: Picture) -> Picture:
         ahead = rim[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
         behind = rim[1 - dy : 1 - dy + height, 1 - dx : 1 - dx + width]
         crest |= (sector == number) & (slope > ahead) & (slope >= behind)
-    lines, count = label(crest & (slope >= LOW), structure=np.ones((3, 3)))
+    found: Any = parted(crest & (slope >= LOW), structure=np.ones((3, 3)))
+    lines, count = found
     begun = np.zeros(count + 1, dtype=bool)
     begun[np.unique(lines[crest & (slope >= HIGH)])] = True
     begun[0] = False

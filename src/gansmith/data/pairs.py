@@ -133,7 +133,7 @@ def _sides(spec: Data) -> tuple[Collection, Collection, bool]:
         for root in roots:
             if not root.is_dir():
                 raise Refused(f"{root}: no such folder")
-        return _matched(*(_of_split(root, spec.split) for root in roots), source, spec)
+        return _matched(_of_split(roots[0], spec.split), _of_split(roots[1], spec.split), source, spec)
     root = Path(source).expanduser()
     if not root.is_dir():
         from gansmith.data.open import resolve
@@ -150,7 +150,7 @@ def _sides(spec: Data) -> tuple[Collection, Collection, bool]:
         one, other = (next(name for name in names if name.endswith(side)) for side in "ab")
         return _matched((inner[one], spec.split), (inner[other], spec.split), source, spec)
     if {"a", "b"} <= inner.keys():
-        return _matched(*(_of_split(inner[side], spec.split) for side in "ab"), source, spec)
+        return _matched(_of_split(inner["a"], spec.split), _of_split(inner["b"], spec.split), source, spec)
     base, split = _of_split(root, spec.split)
     inner = _folders(base)
     if {"a", "b"} <= inner.keys():
@@ -248,7 +248,8 @@ def _sizes(store: Store) -> list[tuple[int, int] | None]:
         try:
             with Image.open(io.BytesIO(store.read(i))) as image:
                 turned = image.getexif().get(0x0112, 1) >= 5
-                found.append(image.size[::-1] if turned else image.size)
+                width, height = image.size
+                found.append((height, width) if turned else (width, height))
         except Exception:  # what is damaged is told by the pass that decodes it
             found.append(None)
     return found
