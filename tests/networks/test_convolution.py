@@ -161,3 +161,17 @@ def test_resampling_differentiates_twice():
 def test_upsampling_keeps_a_constant_away_from_the_edge():
     up = upsample(torch.ones(1, 1, 6, 6))
     assert torch.equal(up[..., 1:-1, 1:-1], torch.ones(1, 1, 10, 10))
+
+
+def test_a_transposed_convolution_takes_torchs_output_padding():
+    x, w = seeded(2, 4, 5, 6).requires_grad_(), seeded(4, 3, 3, 3, seed=1).requires_grad_()
+    mine = conv_transpose2d(x, w, None, stride=2, padding=1, more=1)
+    theirs = F.conv_transpose2d(x, w, None, stride=2, padding=1, output_padding=1)
+    assert mine.shape == (2, 3, 10, 12)
+    torch.testing.assert_close(mine, theirs)
+    for a, b in zip(*(torch.autograd.grad(y.pow(3).sum(), (x, w)) for y in (mine, theirs)), strict=True):
+        torch.testing.assert_close(a, b)
+    torch.manual_seed(0)
+    layer = ConvTranspose2d(4, 3, 3, 2, 1, output_padding=1).double()
+    wanted = F.conv_transpose2d(x, layer.weight, layer.bias, stride=2, padding=1, output_padding=1)
+    torch.testing.assert_close(layer(x), wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gansmith.networks.head import Head, Proxies
+from gansmith.networks.head import Head, Places, Proxies
 from gansmith.networks.layers import SpectralLinear, couples
 
 
@@ -44,3 +44,14 @@ def test_embeddings_and_proxies_have_length_one(spectral: bool, dtype: torch.dty
         torch.testing.assert_close(found.norm(dim=1), torch.ones(4, dtype=found.dtype))
     assert torch.equal(head.of(labels)[1], head.of(labels)[2])
     assert count(head) == 6 * 4 + 4 + 3 * 4
+
+
+def test_places_of_each_depth_have_layers_of_their_own():
+    torch.manual_seed(0)
+    places = Places([3, 5], 7)
+    assert count(places) == (3 * 7 + 7 + 7 * 7 + 7) + (5 * 7 + 7 + 7 * 7 + 7)
+    x, y = torch.randn(2, 4, 3), torch.randn(2, 6, 5)
+    one, other = places([x, y])
+    assert (one.shape, other.shape) == ((2, 4, 7), (2, 6, 7))
+    first, _, last = places.layers[0]
+    torch.testing.assert_close(one, (x @ first.weight.T + first.bias).relu() @ last.weight.T + last.bias)

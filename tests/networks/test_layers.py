@@ -15,6 +15,7 @@ from gansmith.networks.layers import (
     SLOPE,
     BatchNorm,
     Dropout,
+    InstanceNorm,
     checked_moments,
     couples,
     one_hot,
@@ -299,3 +300,24 @@ def test_an_encoder_gives_a_vector_or_two():
     assert [checked_moments(moments) for moments in (1, 2)] == [1, 2]
     with pytest.raises(ValueError, match="moments must be 1"):
         checked_moments(3)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("affine", [False, True])
+def test_instance_norm_is_of_each_example_alone_in_training_and_in_use(count: int, affine: bool):
+    torch.manual_seed(0)
+    norm = InstanceNorm(2, affine).double()
+    if affine:
+        with torch.no_grad():
+            norm.weight.normal_()
+            norm.bias.normal_()
+    x = torch.randn(count, 2, 4, 5, dtype=torch.float64, requires_grad=True)
+    wanted = (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), correction=0, keepdim=True) + 1e-5).sqrt()
+    if affine:
+        wanted = wanted * norm.weight.view(1, 2, 1, 1) + norm.bias.view(1, 2, 1, 1)
+    torch.testing.assert_close(norm(x), wanted)
+    torch.testing.assert_close(norm.eval()(x), wanted)
+    assert not couples(norm)
+    (mine,), (theirs,) = (torch.autograd.grad(y.pow(3).sum(), x) for y in (norm(x), wanted))
+    torch.testing.assert_close(mine, theirs)
+    assert torch.autograd.gradgradcheck(lambda z: norm(z).pow(2).sum(), (x,))
