@@ -31,11 +31,12 @@ def _box(t: torch.Tensor) -> torch.Tensor:
     return ((t >= -0.5) & (t < 0.5)).to(t.dtype)
 
 
-_KERNELS: dict[str, tuple[Kernel, float]] = {
+KERNELS: dict[str, tuple[Kernel, float]] = {
     "bicubic": (_cubic, 4.0),
     "bilinear": (_linear, 2.0),
     "area": (_box, 1.0),
 }
+"""Weights by distance in pixels, and how far they reach from one end to the other."""
 
 
 @lru_cache(maxsize=256)
@@ -47,7 +48,7 @@ def matrix(inputs: int, outputs: int, method: str = "bicubic", edges: str = "mir
         method: `bicubic`, `bilinear` or `area`.
         edges: what lies beyond them: `mirror`, or `repeat` for the last pixel.
     """
-    kernel, width = _KERNELS[method]
+    kernel, width = KERNELS[method]
     scale = outputs / inputs
     shrunk = min(scale, 1.0)
     width = width / shrunk

@@ -179,7 +179,5 @@ def part(dataset: Dataset, n: int) -> tuple[Dataset, Dataset]:
             dataset, count=count, read=some, labels=labels, notes=dataset.notes + notes, fingerprint=mark
         )  # fmt: skip
 
-    note = (
-        f"{enough:,} pictures are kept out of the training, and {n:,} patches of them kept, as data.reserve says"
-    )
+    note = f"{enough:,} pictures are kept out of the training, and {n:,} patches of them kept, as data.reserve says"
     return of(rest, read.step, None, f"without {n}", (note,)), of(held, read.patch, n, f"only {n}", ())
