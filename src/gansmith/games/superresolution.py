@@ -14,7 +14,8 @@ from gansmith.draws import Draws
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.losses.likeness import luma, psnr, ssim
-from gansmith.networks.layers import couples, run, wide
+from gansmith.losses.perceptual import URL, VARIABLE, Perceptual, at_hand
+from gansmith.networks.layers import Critic, couples, judge, read, run, still, wide
 
 Degrade = Callable[[torch.Tensor, Draws], torch.Tensor]
 
@@ -35,7 +36,9 @@ class Superresolution(Game):
         content: `l1` or `l2`.
         weight: a, of the content term.
         adversarial: g.
-        perceptual: p.
+        perceptual: p: how far features are apart, by their mean absolute difference. They are VGG-19's last ones, where
+            its weights are at hand, and otherwise the discriminator's own.
+        features: `vgg19` or `discriminator` for the one or the other; None is as above.
         degradation: how a patch is made small: `bicubic`, or `real` (Real-ESRGAN), or a mapping with its `name` and its
             settings.
         turns: turn and mirror the patches, each by one of the eight symmetries of a square, at random.
@@ -56,6 +59,7 @@ class Superresolution(Game):
         weight: float = 1.0,
         adversarial: float = 5e-3,
         perceptual: float = 1.0,
+        features: Literal["vgg19", "discriminator"] | None = None,
         degradation: str | Mapping[str, Any] = "bicubic",
         turns: bool = True,
         crop: int | None = None,
@@ -73,8 +77,18 @@ class Superresolution(Game):
         self.crop = self.scale if crop is None else crop
         self.degrade: Degrade = degradations.degradation(degradation, self.scale)
         self.coupled = couples(generator)
-        if discriminator is not None:
-            self.coupled = self.coupled or couples(discriminator) or loss.coupled
+        self.sees: Perceptual | None = None
+        if discriminator is None:
+            return
+        self.coupled = self.coupled or couples(discriminator) or loss.coupled
+        if perceptual:
+            self.sees = None if features == "discriminator" else at_hand()
+            if features == "vgg19" and self.sees is None:
+                raise ValueError(f"features: no weights of VGG-19 are at hand; let {VARIABLE} say where {URL} lies")
+            if self.sees is None and not isinstance(discriminator, Critic):
+                raise ValueError("no weights of VGG-19 are at hand, and the discriminator offers no features")
+            own = "the discriminator's own features, as no weights of VGG-19 are at hand"
+            self.notes = (f"perceptual: {own if self.sees is None else self.sees.note}",)
 
     def moves(self) -> Sequence[Move]:
         """The generator's alone, or the usual two."""
@@ -104,7 +118,27 @@ class Superresolution(Game):
         made = wide(run(self.generator, low))
         apart = 0.5 * (made - high).flatten(1)
         terms = {"content": self.weight * (apart.abs() if self.content == "l1" else apart.square()).mean(1)}
+        if self.discriminator is not None:
+            terms |= self._against(self.discriminator, made, high)
         return Outcome(terms)
+
+    def _against(self, critic: nn.Module, made: torch.Tensor, high: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The perceptual and the adversarial term of the generator."""
+        terms: dict[str, torch.Tensor] = {}
+        if self.perceptual and self.sees is None:
+            with torch.no_grad(), still():
+                truth = read(critic, high)
+                on_real = judge(critic, truth)
+            seen = read(critic, made)
+            terms["perceptual"] = self.perceptual * wide((seen - truth).abs()).mean(1)
+            on_fake = judge(critic, seen)
+        else:
+            with torch.no_grad(), still():
+                on_real = run(critic, high, logits=True)
+            on_fake = run(critic, made, logits=True)
+            if self.sees is not None:
+                terms["perceptual"] = self.perceptual * self.sees(made, high)
+        return {**terms, "adversarial": self.adversarial * self.loss.generator(on_real, on_fake)}
 
     def pictures(self, batch: Any, draws: Draws) -> dict[str, torch.Tensor]:
         """What was small, what was made of it, and the truth."""
