@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansmith.augment import degradation as degradations
+from gansmith.data.dataset import Batch
 from gansmith.draws import Draws
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss
@@ -140,12 +141,12 @@ class Superresolution(Game):
                 terms["perceptual"] = self.perceptual * self.sees(made, high)
         return {**terms, "adversarial": self.adversarial * self.loss.generator(on_real, on_fake)}
 
-    def pictures(self, batch: Any, draws: Draws) -> dict[str, torch.Tensor]:
+    def pictures(self, batch: Batch, draws: Draws) -> dict[str, torch.Tensor]:
         """What was small, what was made of it, and the truth."""
         low = self.degrade(batch.data, draws.under("pair"))
         return {"low": low, "output": wide(run(self.generator, low)).clamp(-1, 1), "truth": batch.data}
 
-    def numbers(self, batch: Any, draws: Draws) -> dict[str, torch.Tensor]:
+    def numbers(self, batch: Batch, draws: Draws) -> dict[str, torch.Tensor]:
         """PSNR and SSIM of the luma, without the edges."""
         seen = self.pictures(batch, draws)
         made, truth = (F.pad(luma(seen[k].double()), [-self.crop] * 4) for k in ("output", "truth"))
