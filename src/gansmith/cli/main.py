@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "train a GAN on your data",
     "resume": "go on with a training exactly where it stopped",
     "sample": "make pictures, arrays or a film with a trained GAN",
+    "upscale": "make pictures larger with a trained network",
     "eval": "score a run, or any pictures, each score with its card",
     "compare": "put runs side by side: scores, curves, samples",
     "bench": "train and score a suite of recipes alike, over several seeds",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -47,7 +48,7 @@ class Superresolution(Game):
     """
 
     use = "upscale"
-    better: Mapping[str, str] = {"psnr": "higher", "ssim": "higher"}
+    better: Mapping[str, Literal["lower", "higher"]] = MappingProxyType({"psnr": "higher", "ssim": "higher"})
 
     def __init__(
         self,

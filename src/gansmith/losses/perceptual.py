@@ -108,7 +108,7 @@ def _loaded(file: Path) -> Perceptual:
             shapes = [list(each.shape) if isinstance(each, torch.Tensor) else None for each in pair]
             if shapes != [[width, inputs, 3, 3], [width]]:
                 raise Refused(f"{file}: features.{at} is not that of VGG-19", f"VGG-19's weights are at {URL}.")
-            weights.append(tuple(each.detach().float() for each in pair))
+            weights.append(tuple(held[f"features.{at}.{part}"].detach().float() for part in ("weight", "bias")))
             at, inputs = at + 2, width
         at += 1
     known = "as published" if checksum.startswith(PUBLISHED) else f"not the published file (sha256 {checksum[:8]}…)"

@@ -21,7 +21,9 @@ SHARE = 0.2
 
 
 def _conv(inputs: int, outputs: int, gain: float = 1.0) -> Conv2d:
-    return scaled(Conv2d(inputs, outputs, 3, padding=1), gain * GAIN)
+    layer = Conv2d(inputs, outputs, 3, padding=1)
+    scaled(layer, gain * GAIN)
+    return layer
 
 
 class Dense(nn.Module):
