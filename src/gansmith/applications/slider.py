@@ -62,7 +62,11 @@ def write_page(path: Path, pairs: Sequence[tuple[Path, Path]], scale: int, title
         f"stretched; right of it what was made of it.</p>\n<noscript><p>Without scripts the line stays in the middle."
         f"</p></noscript>\n{''.join(parts)}{left}\n<script>{_SCRIPT}</script>\n</body>\n</html>\n"
     )
-    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8") and None)
+
+    def fill(file: Path) -> None:
+        file.write_text(text, encoding="utf-8")
+
+    write_atomically(path, fill)
     return len(shown)
 
 
@@ -75,7 +79,7 @@ def _pair(before: Path, after: Path, scale: int) -> str:
         left, top = ((width - wide) // (2 * scale) * scale, (height - high) // (2 * scale) * scale)
         large = image.crop((left, top, left + wide, top + high)).convert("RGB")
     with Image.open(before) as image:
-        small = image.crop(tuple(side // scale for side in (left, top, left + wide, top + high))).convert("RGB")
+        small = image.crop((left // scale, top // scale, (left + wide) // scale, (top + high) // scale)).convert("RGB")
     name = escape(before.name)
     return (
         f'<h2>{name}</h2>\n<div class="pair" style="--wide: {wide}px">\n'

@@ -60,7 +60,8 @@ class Upscaler:
         ensemble: bool = False,
     ) -> None:
         self.device = torch.device(device)
-        self.network = network.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        network = network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.eval().requires_grad_(False)
         self.name, self.scale, self.channels, self.tile, self.ensemble = name, scale, channels, tile, ensemble
         self.overlap = min(OVERLAP if reach is None else reach, OVERLAP) if overlap is None else overlap
 

@@ -95,15 +95,11 @@ class Real:
         sides = (high.shape[2], high.shape[3])
         final = (sides[0] // self.scale, sides[1] // self.scale)
         canvas = Canvas(blurred(high, self._kernels(first, *self.blur[:2])))
-        canvas = canvas.resized(
-            sides, _shares(first, self.resize[0], self.resize[1], (0.2, 0.7)), self.resize[1], first
-        )
+        canvas = canvas.resized(sides, _shares(first, self.resize[:2], 0.2, 0.7), self.resize[1], first)
         canvas = canvas.now(jpeg(self._noisy(canvas.x, first, 0).clamp(-1, 1), self._quality(first)))
         kernels = _or_none(self._kernels(second, *self.blur[2:]), second.uniform("blurs") < self.second_blur)
         canvas = canvas.now(blurred(canvas.x, kernels))
-        canvas = canvas.resized(
-            final, _shares(second, self.resize[2], self.resize[3], (0.3, 0.4)), self.resize[3], second
-        )
+        canvas = canvas.resized(final, _shares(second, self.resize[2:], 0.3, 0.4), self.resize[3], second)
         canvas = canvas.now(self._noisy(canvas.x, second, 1).clamp(-1, 1))
         # At the end come the size and the ringing, before JPEG or after it.
         ringing = _or_none(sincs(last), last.uniform("rings") < self.sinc[1])
@@ -144,11 +140,12 @@ def _or_none(kernels: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     return torch.where(chosen.view(-1, 1, 1), kernels, none)
 
 
-def _shares(draws: Draws, least: float, most: float, often: tuple[float, float]) -> torch.Tensor:
+def _shares(draws: Draws, bounds: Sequence[float], up_often: float, down_often: float) -> torch.Tensor:
     """By what each picture's size changes: up so often, down so often, or else not at all; [B]."""
+    least, most = bounds
     which, how = draws.uniform("way"), draws.uniform("by")
     up, down = 1 + (max(most, 1.0) - 1) * how, least + (1 - least) * how
-    return torch.where(which < often[0], up, torch.where(which < sum(often), down, torch.ones_like(how)))
+    return torch.where(which < up_often, up, torch.where(which < up_often + down_often, down, torch.ones_like(how)))
 
 
 class Canvas:
