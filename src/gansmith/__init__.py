@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gansmith.applications.translation import translate
+    from gansmith.applications.upscaling import upscale
     from gansmith.comparison import compare
     from gansmith.evaluation import evaluate
     from gansmith.model import Model, load
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 _WHERE = {
     "train": "training", "plan": "training", "resume": "training", "Plan": "training",
     "load": "model", "Model": "model", "evaluate": "evaluation", "Evaluation": "scores",
-    "compare": "comparison", "translate": "applications.translation",
+    "compare": "comparison",
+    "translate": "applications.translation",
+    "upscale": "applications.upscaling",
 }  # fmt: skip
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "resume",
     "train",
     "translate",
+    "upscale",
 ]
 
 

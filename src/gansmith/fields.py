@@ -178,6 +178,8 @@ class Data(Frozen):
         skip_bad: count and pass over unreadable files, instead of refusing.
         limit: use the first n examples of a seeded shuffle.
         mirror: show each example as it is or flipped left to right, at random.
+        patch: the examples are all square patches of so many pixels a side on a grid of the pictures, which may be of
+            any sizes; None takes each picture whole.
         reserve: keep n examples of a seeded shuffle out of the training: by them overfitting is seen, and the duality
             gap searched, where the source has no other split, or where that must stay unseen.
         pairs: examples are one side of a translation, and the other lies beside them: pairs are `known`, or `hidden`
@@ -197,6 +199,7 @@ class Data(Frozen):
     skip_bad: bool = False
     limit: Count | None = None
     mirror: bool = False
+    patch: Annotated[int, Field(ge=4, le=4096)] | None = None
     reserve: Count | None = None
     pairs: Literal["known", "hidden"] | None = None
     derive: Literal["edges", "grey", "blur", "mask"] | None = None

@@ -320,6 +320,7 @@ def _prepare(
     numerics = hardware.decide(draft.precision, "off", place, collectives.world(), draft.deterministic)
     hardware.apply(numerics)
     player = Player(build(draft, _facts(dataset)), dataset, draft, place, numerics)
+    notes += player.game.notes
     if start_from is not None:
         source = Run(Path(start_from))
         source.info()

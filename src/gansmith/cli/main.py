@@ -23,6 +23,7 @@ COMMANDS = {
     "resume": "go on with a training exactly where it stopped",
     "sample": "make pictures, arrays or a film with a trained GAN",
     "translate": "translate pictures with a trained pix2pix, CycleGAN or CUT",
+    "upscale": "make pictures larger with a trained network",
     "eval": "score a run, or any pictures, each score with its card",
     "compare": "put runs side by side: scores, curves, samples",
     "bench": "train and score a suite of recipes alike, over several seeds",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +13,9 @@ from numpy.typing import NDArray
 
 from gansmith.data.dataset import Dataset, Problem
 from gansmith.data.finish import fit_notes, limit_note, subset, with_labels
-from gansmith.data.pictures import CHANNELS, decoder
-from gansmith.data.scan import Progress, Read, Scan, fingerprint, scan
+from gansmith.data.patches import cut
+from gansmith.data.pictures import CHANNELS, decoder, quietly
+from gansmith.data.scan import IN_MEMORY, Progress, Read, Scan, fingerprint, scan
 from gansmith.data.stores import Store
 from gansmith.errors import Refused
 from gansmith.fields import Data
@@ -106,7 +109,11 @@ def assemble(collection: Collection, found: Scan, spec: Data) -> Dataset:
     labels = labels_for(collection, found)
     sizes = {(height, width) for height, width in found.sizes}
     source = None if len(sizes) > 1 else (*found.channels,)[:1] + next(iter(sizes))
-    notes = collection.notes + limit_note(len(collection.chosen), spec.limit) + fit_notes(source, shape, spec)
+    notes = (
+        collection.notes
+        + limit_note(len(collection.chosen), spec.limit)
+        + (() if spec.patch and spec.resolution is None else fit_notes(source, shape, spec))
+    )
     if len(found.channels) > 1:
         notes += (f"converted to {CHANNELS[shape[0]]}: {_counts(found.channels)}",)
     if found.animated:
@@ -128,7 +135,20 @@ def assemble(collection: Collection, found: Scan, spec: Data) -> Dataset:
         notes=notes,
     )
     whole = with_labels(whole, spec.labels)
-    return replace(whole, fingerprint=fingerprint(shape, found.digests, whole.labels))
+    whole = replace(whole, fingerprint=fingerprint(shape, found.digests, whole.labels))
+    return whole if spec.patch is None else _patches(whole, collection, found, spec)
+
+
+def _patches(whole: Dataset, collection: Collection, found: Scan, spec: Data) -> Dataset:
+    """The pictures' patches: of decoded ones where all fit in memory, else of each decoded when it is wanted."""
+    assert spec.patch is not None
+    read = Read(collection.store, decoder(spec), found.good)
+    if whole.array is not None:
+        return cut(whole, found.each, whole.array, spec.patch)
+    if whole.shape[0] * sum(height * width for height, width in found.each) > IN_MEMORY:
+        return cut(whole, found.each, read, spec.patch)
+    with quietly(), ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        return cut(whole, found.each, list(pool.map(read, range(len(found.good)))), spec.patch)
 
 
 def labels_for(collection: Collection, found: Scan) -> NDArray[np.int64] | None:
@@ -151,12 +171,12 @@ def _refuse_bad(where: str, found: Scan) -> Refused:
 def _refuse_mixed(where: str, found: Scan, spec: Data) -> None:
     if spec.channels is None and len(found.channels) > 1:
         raise Refused(f"{where}: pictures of several kinds: {_counts(found.channels)}", "Say which: --data.channels 3.")
-    if len(found.shapes) > 1:
+    if len(found.shapes) > 1 and spec.patch is None:
         shown = [f"{count:,} of {h}x{w}" for (h, w), count in found.sizes.most_common(3)]
         more = f" and {len(found.sizes) - 3:,} other sizes" if len(found.sizes) > 3 else ""
         raise Refused(
             f"{where}: pictures of several sizes (height x width): {', '.join(shown)}{more}",
-            "Say which: --data.resolution 64 (and --data.fit crop, pad or stretch).",
+            "Say which: --data.resolution 64 (and --data.fit crop, pad or stretch); or cut them: --data.patch 64.",
         )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gansmith.data.dataset import Beside, Dataset
 from gansmith.data.order import RESERVE, SUBSET, shuffled
+from gansmith.data.patches import Patches, cut, part
 from gansmith.data.pictures import CHANNELS, decoder
 from gansmith.data.scan import digest, fingerprint
 from gansmith.errors import Refused
@@ -42,6 +43,8 @@ def reserve(dataset: Dataset, n: int) -> tuple[Dataset, Dataset]:
     Raises:
         Refused: it has no more than n.
     """
+    if isinstance(dataset.read, Patches):
+        return part(dataset, n)
     if n >= dataset.count:
         raise Refused(f"data.reserve: {n:,} of {dataset.count:,} examples leave none to train on")
     order = shuffled(dataset.count, (RESERVE,))
@@ -117,15 +120,18 @@ def finish(dataset: Dataset, spec: Data) -> Dataset:
     if dataset.modality == "image":
         array = decoder(spec).refit(array.astype(np.uint8, copy=False))
         notes += fit_notes(dataset.shape, array.shape[1:], spec)
-    elif spec.resolution is not None or spec.channels is not None:
-        raise Refused(f"{dataset.name}: these are points, which have no resolution and no channels")
+    elif (spec.resolution, spec.channels, spec.patch) != (None, None, None):
+        raise Refused(f"{dataset.name}: these are points, which have no resolution, no channels and no patches")
     shape = array.shape[1:]
     whole = replace(
         dataset, array=array, labels=labels, conditions=conditions, count=len(array), shape=shape, notes=notes
     )
     whole = with_labels(whole, spec.labels)
     held = fingerprint(shape, (digest(one) for one in array), whole.labels, whole.conditions)
-    return replace(whole, fingerprint=held)
+    whole = replace(whole, fingerprint=held)
+    if spec.patch is None:
+        return whole
+    return cut(whole, [(shape[1], shape[2])] * len(array), array, spec.patch)  # type: ignore[arg-type]
 
 
 def fit_notes(source: tuple[int, ...] | None, shape: tuple[int, ...], spec: Data) -> tuple[str, ...]:

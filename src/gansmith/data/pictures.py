@@ -120,7 +120,7 @@ class Decoder:
         except Exception as error:
             # Any error at all: a damaged file reaches the deepest corners of a decoder, and what comes
             # out of there is struct.error, SyntaxError, IndexError, zlib.error and more.
-            raise Unreadable(_reason(error)) from None
+            raise Unreadable(why(error)) from None
 
     def _decode(self, data: bytes) -> Picture:
         from PIL import Image, ImageOps
@@ -250,7 +250,8 @@ def _resized(image: Image, to: Decoder) -> Image:
     return ground
 
 
-def _reason(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """What a decoder's error says about the file, in words that follow its name."""
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):

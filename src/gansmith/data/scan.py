@@ -34,6 +34,7 @@ class Scan:
         array: uint8 [good, C, H, W], or None where that is too large or shapes differ.
         good: int64, the numbers in the store of the pictures that can be used.
         digests: sha256 of each good one's array, in the same order.
+        each: (height, width) of each good one's array, in the same order.
         shapes: of the decoded arrays, how many of each.
         sizes: (height, width) of the sources, how many of each.
         channels: of the sources, how many of each.
@@ -44,6 +45,7 @@ class Scan:
     array: NDArray[np.uint8] | None
     good: NDArray[np.int64]
     digests: list[bytes]
+    each: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     shapes: Counter[tuple[int, int, int]] = field(default_factory=Counter)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     channels: Counter[int] = field(default_factory=Counter)
@@ -95,6 +97,7 @@ def scan(store: Store, decoder: Decoder, chosen: Iterable[int], progress: Progre
             array = None
         good.append(which)
         out.digests.append(digest)
+        out.each.append((shape[1], shape[2]))
         out.shapes[(shape[0], shape[1], shape[2])] += 1
         out.sizes[picture.size] += 1
         out.channels[picture.channels] += 1

@@ -40,6 +40,9 @@ class Game(nn.Module):
     better: Mapping[str, Literal["lower", "higher"]] = {}
     """What is better of each of its `numbers`, the chief first."""
 
+    notes: tuple[str, ...] = ()
+    """What it decided on its own, one plain line each."""
+
     def moves(self) -> Sequence[Move]:
         """The moves of a round, in order; by default the discriminator's and then the generator's."""
         return (Move("discriminator", ("discriminator",), fresh=True), Move("generator", ("generator",)))

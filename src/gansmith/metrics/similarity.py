@@ -1,4 +1,4 @@
-"""Structural similarity of pairs of images, at one scale and at several; and as a measure of diversity."""
+"""Structural similarity of pairs of images, at one scale and at several, and as a measure of diversity; and PSNR."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from gansmith.errors import Refused
+from gansmith.losses import likeness
 from gansmith.metrics.extractor import as_tensor
 from gansmith.metrics.measure import Materials, Measure, Value
 
@@ -29,7 +30,28 @@ class Diversity(NamedTuple):
     pairs: int
 
 
-def ssim(x: Images, y: Images) -> torch.Tensor:
+def psnr(x: Images, y: Images, *, luma: bool = False, crop: int = 0) -> torch.Tensor:
+    """Compute the peak signal-to-noise ratio of each pair of images, 10 log₁₀(255² / MSE) in decibels.
+
+    Papers on super-resolution score the brightness alone, without as many pixels at each edge as the scale.
+
+    Args:
+        x: images, 0 to 255, [N, C, H, W].
+        y: images, likewise.
+        luma: of the brightness Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255, rather than of all channels.
+        crop: pixels at each edge that do not count.
+
+    Returns:
+        float64 [N]; infinite for equal images.
+
+    Raises:
+        Refused: unlike shapes, or nothing left of them.
+    """
+    a, b = _seen(x, y, luma, crop, 1)
+    return 10 * (255**2 / (a - b).square().flatten(1).mean(1)).log10()
+
+
+def ssim(x: Images, y: Images, *, luma: bool = False, crop: int = 0) -> torch.Tensor:
     """Compute the structural similarity of each pair of images.
 
         SSIM = (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂))
@@ -40,6 +62,8 @@ def ssim(x: Images, y: Images) -> torch.Tensor:
     Args:
         x: images, 0 to 255, [N, C, H, W].
         y: images, likewise.
+        luma: of the brightness, as in `psnr`.
+        crop: pixels at each edge that do not count.
 
     Returns:
         float64 [N]; 1 for equal images.
@@ -47,8 +71,7 @@ def ssim(x: Images, y: Images) -> torch.Tensor:
     Raises:
         Refused: unlike shapes, or images of less than 11 pixels a side.
     """
-    a, b = _pair(x, y, 1)
-    return _parts(a, b)[0]
+    return _parts(*_seen(x, y, luma, crop, _least(1)))[0]
 
 
 def ms_ssim(x: Images, y: Images, *, scales: int | None = None) -> torch.Tensor:
@@ -128,14 +151,32 @@ def _least(scales: int) -> int:
     return (WINDOW - 1) * 2 ** (scales - 1) + 1
 
 
-def _pair(x: Images, y: Images, scales: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _seen(x: Images, y: Images, luma: bool, crop: int, least: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is compared: of all channels or the brightness, and without the edges."""
+    a, b = _alike(x, y)
+    side = min(a.shape[2:])
+    if crop < 0 or side - 2 * crop < least:
+        what = "1 scale needs" if not crop else f"without {crop} at each edge, this needs"
+        raise Refused(f"{what} {least + 2 * crop} pixels a side or more, not {side}")
+    if luma:
+        a, b = (127.5 * (likeness.luma(each / 127.5 - 1) + 1) for each in (a, b))
+    inner = slice(crop, -crop or None)
+    return a[:, :, inner, inner], b[:, :, inner, inner]
+
+
+def _alike(x: Images, y: Images) -> tuple[torch.Tensor, torch.Tensor]:
     if tuple(x.shape) != tuple(y.shape) or len(x.shape) != 4:
         raise Refused(f"expected two sets of images of one shape [N, C, H, W], not {list(x.shape)} and {list(y.shape)}")
+    a, b = (each if isinstance(each, torch.Tensor) else as_tensor(each) for each in (x, y))
+    return a.to(torch.float64), b.to(torch.float64)
+
+
+def _pair(x: Images, y: Images, scales: int) -> tuple[torch.Tensor, torch.Tensor]:
+    a, b = _alike(x, y)
     side, least = min(tuple(x.shape)[-2:]), _least(scales)
     if side < least:
         raise Refused(f"{scales} scale{'s need' if scales > 1 else ' needs'} {least} pixels a side or more, not {side}")
-    a, b = (each if isinstance(each, torch.Tensor) else as_tensor(each) for each in (x, y))
-    return a.to(torch.float64), b.to(torch.float64)
+    return a, b
 
 
 def _parts(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
