@@ -29,7 +29,7 @@ from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
 from gansmith.engine.player import Player
 from gansmith.engine.sampler import examples_of
-from gansmith.engine.trainer import Trainer
+from gansmith.engine.trainer import Scores, Trainer
 from gansmith.errors import Refused
 from gansmith.recipe import Recipe
 from gansmith.recorder import Recorder
@@ -116,6 +116,7 @@ def train(
     data_root: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     listeners: Sequence[Listener] = (),
+    scores: Scores | None = None,
 ) -> Run:
     """Train a GAN, and write a run.
 
@@ -130,6 +131,7 @@ def train(
         data_root: folder in which a catalogue name is looked for.
         overrides: recipe fields by dotted name (`{"optimizer.lr": 1e-3}`).
         listeners: told of progress, beside the recorder that writes the run.
+        scores: what scores the snapshots, in the place of the recipe's metrics.
 
     Returns:
         The run.
@@ -151,7 +153,7 @@ def train(
         run = runs.create(path, ready.recipe, info) if distributed.is_first() else Run(path)
         with run.locked() if distributed.is_first() else nullcontext():
             trainer = Trainer(player, run, [Recorder(), *listeners], held=ready.held)
-            return _finish(run, ready, trainer, place)
+            return _finish(run, ready, trainer, place, scores)
 
 
 def plan(
@@ -186,7 +188,12 @@ def plan(
 
 
 def resume(
-    path: str | Path, *, data: Dataset | None = None, device: str = "auto", listeners: Sequence[Listener] = ()
+    path: str | Path,
+    *,
+    data: Dataset | None = None,
+    device: str = "auto",
+    listeners: Sequence[Listener] = (),
+    scores: Scores | None = None,
 ) -> Run:
     """Go on with a training exactly where it stopped.
 
@@ -198,6 +205,7 @@ def resume(
         data: the dataset, where the training was given one that it cannot open by itself.
         device: where to train.
         listeners: told of progress, beside the recorder.
+        scores: as of `train`.
 
     Raises:
         Refused: no run, no readable checkpoint, or data that are gone or have changed.
@@ -242,7 +250,7 @@ def resume(
         if distributed.is_first():
             checkpoint.put_aside(run, newest.damaged if newest is not None else [])
             run.update_info(status="running")
-        return _finish(run, ready, trainer, place)
+        return _finish(run, ready, trainer, place, scores)
 
 
 def _never_saved(run: Run, info: Mapping[str, Any]) -> bool:
@@ -441,7 +449,7 @@ def _numerics_again(stored: Mapping[str, Any], recipe: Recipe, place: torch.devi
     return replace(now, **kept)
 
 
-def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> Run:
+def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device, scores: Scores | None) -> Run:
     """Play to the end, and note how it ended."""
     player, first = ready.player, distributed.is_first()
 
@@ -456,7 +464,9 @@ def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> R
 
     if first and gap:
         run.update_info(cards=gap)
-    if first and ready.recipe.score and player.game.use is not None:
+    if first and scores is not None:
+        trainer.scores = scores
+    elif first and ready.recipe.score and player.game.use is not None:
         trainer.scores = HeldScoring(ready.recipe, scored)
     elif first and ready.recipe.score:
         trainer.scores = Scoring(

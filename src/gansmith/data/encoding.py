@@ -9,13 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gansmith.data.order import uniform
-from gansmith.data.tables import Columns, missing, named, rows_of
+from gansmith.data.tables import Columns, listed, missing, named, rows_of
 from gansmith.errors import Refused
 
 LEVELS = 200
@@ -53,7 +53,7 @@ class Constant:
     name: str
     value: Any
     dtype: str
-    block: Block = Block(0, 0)
+    block: ClassVar[Block] = Block(0, 0)
 
     def encode(self, values: NDArray[Any], seed: int) -> NDArray[np.float32]:
         """Nothing at all, [n, 0]."""
@@ -77,7 +77,7 @@ class Free:
     name: str
     dtype: str
     start: int = 0
-    block: Block = Block(0, 0)
+    block: ClassVar[Block] = Block(0, 0)
 
     def encode(self, values: NDArray[Any], seed: int) -> NDArray[np.float32]:
         """Nothing at all, [n, 0]."""
@@ -119,9 +119,8 @@ class Category:
             Refused: a value that the column had not.
         """
         place: dict[Any, int] = {level: i for i, level in enumerate(self.levels)}
-        found = [len(self.levels) if lost else place.get(value, -1)
-                 for value, lost in zip(values.tolist(), missing(values), strict=True)]  # fmt: skip
-        index = np.array(found, np.int64)
+        place[None] = len(self.levels)
+        index = np.array([place.get(value, -1) for value in listed(values)], np.int64)
         strange = (index < 0) | (index >= self.block.categories)
         if strange.any():
             value = values[np.argmax(strange)]
@@ -135,7 +134,7 @@ class Category:
     def decode(self, rows: NDArray[np.float32]) -> NDArray[Any]:
         """The kind of the greatest category."""
         chosen = rows.argmax(1)
-        if np.dtype(self.dtype).kind == "O" or self.gone and np.dtype(self.dtype).kind not in "f":
+        if np.dtype(self.dtype).kind == "O" or (self.gone and np.dtype(self.dtype).kind not in "f"):
             return _objects([*self.levels, None] if self.gone else self.levels)[chosen]
         return np.array([*self.levels, np.nan] if self.gone else self.levels, self.dtype)[chosen]
 
@@ -278,17 +277,15 @@ class Encoding:
         kinds = {cls: kind for kind, cls in _KINDS.items()}
         out = []
         for column in self.columns:
-            fields = asdict(column)
-            fields.pop("block", None)
-            out.append({"kind": kinds[type(column)], **fields})
+            out.append({"kind": kinds[type(column)], **asdict(column)})
         return {"columns": out, "notes": list(self.notes)}
 
     @classmethod
     def of_plain(cls, value: Mapping[str, Any]) -> Encoding:
         """What `plain` gave, again."""
-        columns = []
+        columns: list[Column] = []
         for fields in value["columns"]:
-            given = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+            given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
             columns.append(_KINDS[given.pop("kind")](**given))
         return cls(tuple(columns), tuple(value.get("notes", ())))
 
@@ -391,7 +388,7 @@ def _few(name: str, there: NDArray[Any], counts: NDArray[Any], levels: int) -> N
     what = "nearly all different, as of names or numbers of people" if alone else "too many to be learnt as categories"
     raise Refused(
         f"column {name}: {len(there):,} different values, {what} (at most {levels})",
-        f"Leave it out (drop), have it made up anew (free), group its rare values, or raise the limit (levels): {name}.",
+        f"Leave {name} out (drop), have it made up anew (free), group its rare values, or raise the limit (levels).",
     )
 
 

@@ -77,6 +77,11 @@ def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.zeros(len(values), np.bool_)
 
 
+def listed(values: NDArray[Any]) -> list[Any]:
+    """A column's values, None where one is missing."""
+    return [None if lost else value for value, lost in zip(values.tolist(), missing(values), strict=True)]
+
+
 def named(columns: Columns, wanted: Sequence[str], what: str) -> None:
     """Refuse names of columns that there are not.
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gansmith.data.dataset import Dataset
+from gansmith.data.feed import Sampler
 from gansmith.data.order import uniform
 from gansmith.draws import use
 from gansmith.games.autoencoding import divergence, moments, sampled
@@ -62,15 +63,13 @@ class Blocks(nn.Module):
         Jang et al., 2017, Equation 2 (arXiv:1611.01144).
         """
         pieces, at = [], 0
-        noisy = raw
-        if uniform is not None:
-            gumbel = -(-uniform.clamp(_LEAST, 1 - 1e-7).log()).log()
+        gumbel = None if uniform is None else -(-uniform.clamp(_LEAST, 1 - 1e-7).log()).log()
         for (first, begin, number), (a, b) in zip(self.parts, self.columns, strict=True):
             if a:
                 pieces.append(squashed(raw[:, first:begin]))
             if b:
-                logits = noisy[:, begin : begin + number]
-                if uniform is not None:
+                logits = raw[:, begin : begin + number]
+                if gumbel is not None:
                     logits = (logits + gumbel[:, at : at + number]) / tau
                 pieces.append(logits.softmax(1))
             at += b
@@ -98,9 +97,7 @@ class Rows:
         frequency: `log`, or `true` for kinds as frequent as they are.
     """
 
-    def __init__(
-        self, array: NDArray[Any], told: Sequence[tuple[int, int]], seed: int, frequency: Literal["log", "true"]
-    ) -> None:
+    def __init__(self, array: NDArray[Any], told: Sequence[tuple[int, int]], seed: int, frequency: str) -> None:
         self.seed, self.columns = seed, len(told)
         self.offsets = np.cumsum([0, *(number for _, number in told)])
         counts, orders = [], []
@@ -173,18 +170,18 @@ class Table(Synthesis):
         if tau <= 0 or condition < 0 or frequency not in ("log", "true"):
             raise ValueError("tau is above 0, condition 0 or more, and frequency log or true")
         blocks = Blocks(columns, shape)
-        self_condition = condition if blocks.told else 0.0
-        own = noise - blocks.categories - (self_condition > 0)
+        own_condition = condition if blocks.told else 0.0
+        own = noise - blocks.categories - (own_condition > 0)
         if own < 1:
             raise ValueError(f"noise: {noise} leaves the generator none; add 1 and a number for each category")
         super().__init__(generator, discriminator, noise=own, **others)
         self.blocks, self.tau, self.hard = blocks, tau, hard
-        self.condition, self.frequency = self_condition, frequency
+        self.condition, self.frequency = own_condition, frequency
         shares = torch.zeros(blocks.conditions if self.condition else 0)
         self.register_buffer("shares", shares)
         self.shares: torch.Tensor
 
-    def sampler(self, dataset: Dataset, seed: int = 0) -> object | None:
+    def sampler(self, dataset: Dataset, seed: int) -> Sampler | None:
         """Training by sampling, where a column has kinds."""
         if not self.condition or dataset.array is None:
             return None
@@ -254,7 +251,7 @@ class Table(Synthesis):
 
 
 def generated(game: Table, noise: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-    """Rows of noise vectors: the first numbers are the generator's, the next the categories', the last the condition's."""
+    """Rows of noise vectors: the generator's numbers first, then one for each category, and the condition's last."""
     own, blocks = noise[:, : game.noise], game.blocks
     share = torch.special.ndtr(noise[:, game.noise :].double())
     if game.condition and labels is None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.data.tables import Columns, missing, named
+from gansmith.data.tables import Columns, listed, missing, named
 from gansmith.errors import Refused
 
 BINS = 10
@@ -34,7 +34,7 @@ def plain(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def kolmogorov_smirnov(real: NDArray[np.float64], fake: NDArray[np.float64]) -> float:
-    """sup |F − G| of the two samples' distribution functions; NaN where one is empty. Values [N], [M]."""
+    """The largest |F − G| of the two samples' distribution functions; NaN where one is empty. Values [N], [M]."""
     if not len(real) or not len(fake):
         return float("nan")
     points = np.unique(np.concatenate([real, fake]))
@@ -54,8 +54,7 @@ def codes(real: NDArray[Any], fake: NDArray[Any]) -> tuple[NDArray[np.int64], ND
     place: dict[Any, int] = {}
     out = []
     for values in (real, fake):
-        listed = [None if lost else value for value, lost in zip(values.tolist(), missing(values), strict=True)]
-        out.append(np.array([place.setdefault(value, len(place)) for value in listed], np.int64))
+        out.append(np.array([place.setdefault(value, len(place)) for value in listed(values)], np.int64))
     return out[0], out[1], len(place)
 
 

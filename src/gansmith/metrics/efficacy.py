@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.data.tables import Columns, missing, named
+from gansmith.data.tables import Columns, listed, named
 from gansmith.errors import Refused
 from gansmith.metrics.columns import numeric, plain
 
@@ -38,7 +38,7 @@ class Features:
                 scale = float(there.std()) if len(there) else 1.0
                 self.parts.append((name, (float(there.mean()) if len(there) else 0.0, scale or 1.0)))
             else:
-                kinds = dict.fromkeys(None if lost else v for v, lost in zip(values.tolist(), missing(values), strict=True))
+                kinds = dict.fromkeys(listed(values))
                 self.parts.append((name, {kind: i for i, kind in enumerate(kinds)}))
 
     def __call__(self, columns: Columns) -> NDArray[np.float64]:
@@ -51,8 +51,7 @@ class Features:
                 lost = np.isnan(x)
                 out += [np.where(lost, 0.0, (x - code[0]) / code[1])[:, None], lost[:, None].astype(np.float64)]
             else:
-                listed = [None if gone else v for v, gone in zip(values.tolist(), missing(values), strict=True)]
-                index = np.array([code.get(value, len(code)) for value in listed], np.int64)
+                index = np.array([code.get(value, len(code)) for value in listed(values)], np.int64)
                 out.append(np.eye(len(code) + 1, len(code))[index])
         return np.hstack(out)
 
