@@ -53,6 +53,15 @@ class Blocks(nn.Module):
             self.parts.append((start, start + a, b))
             self.numbers += [start] * a
         self.categories = sum(b for _, b in self.columns)
+        self.width = width
+        self.widths = [part for pair in self.columns for part in pair if part]
+        self.kinds = [i == 1 for pair in self.columns for i, part in enumerate(pair) if part]
+        self.is_told = [i == 1 and not a and b > 1 for a, b in self.columns for i, part in enumerate((a, b)) if part]
+        flags = torch.repeat_interleave(torch.tensor(self.kinds), torch.tensor(self.widths))
+        self.register_buffer("is_kind", flags, persistent=False)
+        self.register_buffer("place", flags.nonzero().squeeze(1), persistent=False)
+        self.is_kind: torch.Tensor
+        self.place: torch.Tensor
         self.told = [part for part, (a, b) in zip(self.parts, self.columns, strict=True) if not a and b > 1]
         """The columns that are one of some kinds and nothing else: those that a condition may name."""
         self.conditions = sum(b for _, _, b in self.told)
@@ -62,27 +71,28 @@ class Blocks(nn.Module):
 
         Jang et al., 2017, Equation 2 (arXiv:1611.01144).
         """
-        pieces, at = [], 0
-        gumbel = None if uniform is None else -(-uniform.clamp(_LEAST, 1 - 1e-7).log()).log()
-        for (first, begin, number), (a, b) in zip(self.parts, self.columns, strict=True):
-            if a:
-                pieces.append(squashed(raw[:, first:begin]))
-            if b:
-                logits = raw[:, begin : begin + number]
-                if gumbel is not None:
-                    logits = (logits + gumbel[:, at : at + number]) / tau
-                pieces.append(logits.softmax(1))
-            at += b
-        return torch.cat(pieces, 1)
+        if uniform is not None:
+            gumbel = -(-uniform.clamp(_LEAST, 1 - 1e-7).log()).log()
+            raw = (raw + self.spread(gumbel)) / self.scale(tau, raw)
+        # Split once: a slice of its own for each column would cost a zero gradient of the whole row each.
+        pieces = raw.split(self.widths, 1)
+        return torch.cat(
+            [piece.softmax(1) if kinds else squashed(piece) for piece, kinds in zip(pieces, self.kinds, strict=True)], 1
+        )
+
+    def spread(self, gumbel: torch.Tensor) -> torch.Tensor:
+        """Numbers of the categories [B, L] at their places in a row [B, D], with zeros at those of numbers."""
+        return gumbel.new_zeros(len(gumbel), self.width).index_copy(1, self.place, gumbel)
+
+    def scale(self, tau: float, like: torch.Tensor) -> torch.Tensor:
+        """What raw outputs are divided by, [D]: tau at categories, and 1 at numbers."""
+        return self.is_kind.to(like.dtype) * (tau - 1) + 1
 
     def asked(self, raw: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """−log of the probability that raw outputs [B, D] give the kind that a condition [B, V] names, [B]."""
-        total, at = raw.new_zeros(len(raw)), 0
-        for _, begin, number in self.told:
-            wanted = condition[:, at : at + number]
-            total = total - (wanted * raw[:, begin : begin + number].log_softmax(1)).sum(1)
-            at += number
-        return total
+        pieces = raw.split(self.widths, 1)
+        logs = [pieces[i].log_softmax(1) for i, told in enumerate(self.is_told) if told]
+        return -(condition * torch.cat(logs, 1)).sum(1)
 
 
 class Rows:
