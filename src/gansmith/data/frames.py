@@ -68,7 +68,10 @@ def _type(dtype: Any) -> Type:
 def _values(name: str, series: Any) -> NDArray[Any]:
     dtype, lost = series.dtype, series.isna().to_numpy()
     if str(dtype) == "category":
-        return _objects(series.astype(object).tolist(), lost)
+        inner = getattr(dtype.categories.dtype, "kind", "O")
+        if inner not in "iuf":
+            return _objects(series.astype(object).tolist(), lost)
+        return series.astype(np.float64 if inner == "f" or lost.any() else np.int64).to_numpy()
     kind = getattr(dtype, "kind", "O")
     if kind == "M":
         plain = series.dt.tz_convert("UTC").dt.tz_localize(None) if getattr(dtype, "tz", None) is not None else series

@@ -118,7 +118,8 @@ def read_csv(path: str | Path, *, separator: str | None = None, encoding: str | 
     elif len(separator) != 1:
         raise Refused(f"{path}: a separator is one character, not {separator!r}")
     names, cells = _cells(path, text, separator)
-    columns, spaced, commas = {}, False, []
+    columns: dict[str, NDArray[Any]] = {}
+    spaced, commas = False, []
     for place, name in enumerate(names):
         raw = [row[place] for row in cells]
         stripped = [value.strip() for value in raw]
@@ -177,7 +178,8 @@ def _read(text: str, separator: str) -> list[list[str]]:
 
 
 def _cells(path: Path, text: str, separator: str) -> tuple[list[str], list[list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    quoted = f'{separator} "' in text  # only so is a quoted field after a space taken for one
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=quoted, strict=True)
     cells: list[list[str]] = []
     names: list[str] = []
     try:
