@@ -97,6 +97,7 @@ def test_both_are_those_of_sdmetrics():
     kinds = {"x": "numerical", "y": "numerical", "n": "numerical", "kind": "categorical", "on": "boolean"}
     metadata = {"columns": {**{name: {"sdtype": kind} for name, kind in kinds.items()}, "day": {"sdtype": "datetime"}}}
     theirs = QualityReport()
+    theirs.real_correlation_threshold = theirs.real_association_threshold = 0  # all pairs, as in its first versions
     theirs.generate(pd.DataFrame(REAL), pd.DataFrame(FAKE), metadata, verbose=False)
     columns = theirs.get_details("Column Shapes").set_index("Column")["Score"]
     for name, value in shapes(REAL, FAKE).items():

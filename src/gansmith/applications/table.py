@@ -193,24 +193,18 @@ class TableGAN:
         compared, together = constraints.parse(self.constraints, columns)
         constraints.check(compared, columns)
         kinds = [name for name, kind in types.items() if kind["dtype"] == "category" and name in columns]
-        code = encoding.fit(
-            constraints.joined(columns, together), spike=None if self.method in ("ctgan", "tvae") else SPIKE,
-            seed=self.seed, levels=self.levels, categories=[*self.categories, *kinds], free=self.free,
-        ) if not together else self._fit_joined(columns, together, kinds)  # fmt: skip
-        dtypes = {name: values.dtype.str for name, values in columns.items()}
-        kept = {name: types[name] for name in columns if name in types}
-        return Schema(code, dtypes, kept, tuple(compared), tuple(together), self.target), columns
-
-    def _fit_joined(self, columns: Columns, together: Sequence[Together], kinds: Sequence[str]) -> Encoding:
         inside = {name for group in together for name in group.names}
-        for name in self.free:
-            if name in inside:
-                raise Refused(f"free: {name} stands with another column, and cannot be made up anew")
-        return encoding.fit(
+        lost = [name for name in self.free if name in inside]
+        if lost:
+            raise Refused(f"free: {lost[0]} stands with another column, and cannot be made up anew")
+        code = encoding.fit(
             constraints.joined(columns, together), spike=None if self.method in ("ctgan", "tvae") else SPIKE,
             seed=self.seed, levels=self.levels, free=self.free,
             categories=[name for name in (*self.categories, *kinds) if name not in inside],
         )  # fmt: skip
+        dtypes = {name: values.dtype.str for name, values in columns.items()}
+        kept = {name: types[name] for name in columns if name in types}
+        return Schema(code, dtypes, kept, tuple(compared), tuple(together), self.target), columns
 
     def _recipe(self, schema: Schema, count: int) -> recipes.Recipe:
         """The method's recipe, with what it must know of this table."""
