@@ -51,6 +51,13 @@ def test_masks_of_two_copies_slice_too():
     assert not torch.equal(whole[0], whole[1])
 
 
+def test_a_mask_of_packs_is_a_slice_of_the_whole_batchs():
+    whole = Draws(0, 0, 12).dropout("m", 0.5, 4, 40)  # packs of three
+    assert whole.shape == (4, 40)
+    half = Draws(0, 0, 12, start=6, stop=12).dropout("m", 0.5, 2, 40)
+    assert torch.equal(half, whole[2:])
+
+
 @pytest.mark.parametrize("p", [0.05, 0.3, 0.5, 0.9])
 def test_masks_drop_as_often_as_they_should(p: float):
     mask = Draws(5, 0, 64).dropout("m", p, 64, 1001)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from gansmith.applications.table import TableGAN
     from gansmith.applications.translation import translate
     from gansmith.applications.upscaling import upscale
     from gansmith.comparison import compare
@@ -21,17 +22,25 @@ if TYPE_CHECKING:
     from gansmith.training import Plan, plan, resume, train
 
 _WHERE = {
-    "train": "training", "plan": "training", "resume": "training", "Plan": "training",
-    "load": "model", "Model": "model", "evaluate": "evaluation", "Evaluation": "scores",
+    "Evaluation": "scores",
+    "Model": "model",
+    "Plan": "training",
+    "TableGAN": "applications.table",
     "compare": "comparison",
+    "evaluate": "evaluation",
+    "load": "model",
+    "plan": "training",
+    "resume": "training",
+    "train": "training",
     "translate": "applications.translation",
     "upscale": "applications.upscaling",
-}  # fmt: skip
+}
 
 __all__ = [
     "Evaluation",
     "Model",
     "Plan",
+    "TableGAN",
     "__version__",
     "compare",
     "evaluate",

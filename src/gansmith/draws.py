@@ -140,11 +140,15 @@ class Draws:
         Args:
             purpose: what for.
             p: probability of 0.
-            rows: examples in this call, a whole multiple of the slice (two for real and fake in one pass).
+            rows: examples in this call, a whole multiple of the slice (two for real and fake in one pass), or a
+                whole part of it (packs of neighbours that are judged as one).
             shape: of one example.
         """
-        copies = max(rows // (self.stop - self.start), 1)
-        whole = copies * self.total, *shape
+        pack = max((self.stop - self.start) // rows, 1)
+        total, start = self.total // pack, self.start // pack
+        stop = start + (self.stop - self.start) // pack
+        copies = max(rows // (stop - start), 1)
+        whole = copies * total, *shape
         number = math.prod(whole)
         words = torch.empty((number + 3) // 4, dtype=torch.int64, device=self.device)
         words.random_(-(2**63), None, generator=self._keyed(purpose))
@@ -152,9 +156,9 @@ class Draws:
         # Compared into float at once: a mask of bool costs as much again to convert.
         torch.ge(words.view(torch.int16)[:number].view(whole), round(p * 65536) - 32768, out=mask)
         mask.mul_(1 / (1 - p))
-        if self.stop - self.start == self.total:
+        if stop - start == total:
             return mask
-        return mask.view(copies, self.total, *shape)[:, self.start : self.stop].reshape(rows, *shape)
+        return mask.view(copies, total, *shape)[:, start:stop].reshape(rows, *shape)
 
 
 _OWN = "\0"

@@ -30,7 +30,7 @@ from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
 from gansmith.engine.player import Player
 from gansmith.engine.sampler import examples_of
-from gansmith.engine.trainer import Trainer
+from gansmith.engine.trainer import Scores, Trainer
 from gansmith.errors import Refused
 from gansmith.recipe import Recipe
 from gansmith.recorder import Recorder
@@ -117,6 +117,7 @@ def train(
     data_root: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     listeners: Sequence[Listener] = (),
+    scores: Scores | None = None,
 ) -> Run:
     """Train a GAN, and write a run.
 
@@ -131,6 +132,7 @@ def train(
         data_root: folder in which a catalogue name is looked for.
         overrides: recipe fields by dotted name (`{"optimizer.lr": 1e-3}`).
         listeners: told of progress, beside the recorder that writes the run.
+        scores: what scores the snapshots, in the place of the recipe's metrics.
 
     Returns:
         The run.
@@ -152,7 +154,7 @@ def train(
         run = runs.create(path, ready.recipe, info) if distributed.is_first() else Run(path)
         with run.locked() if distributed.is_first() else nullcontext():
             trainer = Trainer(player, run, [Recorder(), *listeners], held=ready.held)
-            return _finish(run, ready, trainer, place)
+            return _finish(run, ready, trainer, place, scores)
 
 
 def plan(
@@ -187,7 +189,12 @@ def plan(
 
 
 def resume(
-    path: str | Path, *, data: Dataset | None = None, device: str = "auto", listeners: Sequence[Listener] = ()
+    path: str | Path,
+    *,
+    data: Dataset | None = None,
+    device: str = "auto",
+    listeners: Sequence[Listener] = (),
+    scores: Scores | None = None,
 ) -> Run:
     """Go on with a training exactly where it stopped.
 
@@ -199,6 +206,7 @@ def resume(
         data: the dataset, where the training was given one that it cannot open by itself.
         device: where to train.
         listeners: told of progress, beside the recorder.
+        scores: as of `train`.
 
     Raises:
         Refused: no run, no readable checkpoint, or data that are gone or have changed.
@@ -243,7 +251,7 @@ def resume(
         if distributed.is_first():
             checkpoint.put_aside(run, newest.damaged if newest is not None else [])
             run.update_info(status="running")
-        return _finish(run, ready, trainer, place)
+        return _finish(run, ready, trainer, place, scores)
 
 
 def _never_saved(run: Run, info: Mapping[str, Any]) -> bool:
@@ -446,7 +454,7 @@ def _numerics_again(stored: Mapping[str, Any], recipe: Recipe, place: torch.devi
     return replace(now, **kept)
 
 
-def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> Run:
+def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device, scores: Scores | None) -> Run:
     """Play to the end, and note how it ended."""
     player, first = ready.player, distributed.is_first()
 
@@ -461,7 +469,9 @@ def _finish(run: Run, ready: _Ready, trainer: Trainer, place: torch.device) -> R
 
     if first and gap:
         run.update_info(cards=gap)
-    if first and ready.recipe.score and player.game.use is not None:
+    if first and scores is not None:
+        trainer.scores = scores
+    elif first and ready.recipe.score and player.game.use is not None:
         trainer.scores = HeldScoring(ready.recipe, scored)
     elif first and ready.recipe.score:
         trainer.scores = Scoring(

@@ -191,6 +191,16 @@ def test_points_between_lie_on_the_line():
     assert abs(points[:, 0].mean() - 0.5) < 4 / (12 * 1000) ** 0.5
 
 
+def test_neighbours_of_a_pack_lie_equally_far_between():
+    real, fake, draws = torch.zeros(8, 3), torch.ones(8, 3), Draws(0, 0, 8)
+    place = penalties.gradient_penalty(pack=4).at
+    assert callable(place)
+    share = draws.uniform("between")
+    torch.testing.assert_close(place(real, fake, draws)[:, 0], share[[0, 0, 0, 0, 4, 4, 4, 4]])
+    assert penalties.gradient_penalty(pack=4).coupled
+    assert not penalties.gradient_penalty().coupled
+
+
 def test_points_around_real_data_go_as_far_as_the_whole_batch_is_spread():
     draw = torch.Generator().manual_seed(0)
     real, place = torch.randn(4000, 3, generator=draw) * 5 + 2, penalties.dragan(spread=0.5).at

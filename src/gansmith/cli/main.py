@@ -30,6 +30,7 @@ COMMANDS = {
     "runs": "list runs: recipe, data, progress, best score",
     "zoo": "list the recipes that come with gansmith, or show one",
     "data": "look at a dataset: what it holds, and what is wrong with it",
+    "table": "learn a table from a CSV, make rows like its own, and measure them",
     "doctor": "say what this machine has, and what is missing",
 }
 

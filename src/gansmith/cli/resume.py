@@ -32,4 +32,8 @@ def run(argv: Sequence[str]) -> int:
     import gansmith
     from gansmith.cli.display import follow
 
+    if (Path(args.run) / "table.json").exists():
+        from gansmith.applications import table
+
+        return follow(lambda display: table.resume(args.run, device=args.device, listeners=(display,)))
     return follow(lambda display: gansmith.resume(args.run, device=args.device, listeners=(display,)))

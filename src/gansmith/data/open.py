@@ -92,6 +92,8 @@ def _from_path(path: Path, spec: Data) -> Dataset | Collection:
         return collection.by_names(name, where, archive, others, spec.split)
     if named_as_picture(path.name) or starts_as_picture(head):
         return collection.by_names(name, where, stores.Folder(path.parent, (path.name,)), 0, spec.split)
+    if kind in (".csv", ".tsv"):
+        raise Refused(f"{path}: is a table", f"`gansmith table fit {path}` learns its rows.")
     raise Refused(f"{path}: not a kind of data that is read here", f"Read are {_KINDS}.")
 
 

@@ -68,15 +68,23 @@ def between(real: torch.Tensor, fake: torch.Tensor, draws: Draws) -> torch.Tenso
     return real + share * (fake - real)
 
 
-def gradient_penalty(target: float = 1.0) -> Penalty:
+def gradient_penalty(target: float = 1.0, pack: int = 1) -> Penalty:
     """WGAN-GP: (‖∇D(x̂)‖ − target)² between real and fake.
 
     Gulrajani et al., 2017, Equation 3 (arXiv:1704.00028).
 
     Args:
         target: norm of the gradient that costs nothing.
+        pack: neighbours that a discriminator judges as one, and that lie equally far between.
     """
-    return Penalty(between, lambda gradient: (norm(gradient) - target).square())
+
+    def together(real: torch.Tensor, fake: torch.Tensor, draws: Draws) -> torch.Tensor:
+        share = draws.uniform("between").to(real.dtype)
+        share = share[::pack].repeat_interleave(pack)[: len(real)].view(-1, *[1] * (real.dim() - 1))
+        return real + share * (fake - real)
+
+    between_these = between if pack == 1 else together
+    return Penalty(between_these, lambda gradient: (norm(gradient) - target).square(), coupled=pack > 1)
 
 
 def lipschitz_penalty(target: float = 1.0) -> Penalty:
