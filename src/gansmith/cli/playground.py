@@ -23,9 +23,7 @@ PORT = 8571
 
 def parser() -> Parser:
     """The command's flags."""
-    flags = Parser(
-        "playground", "Open a page in the browser: a lab to see GANs learn, your runs, your models.", EXAMPLES
-    )
+    flags = Parser("playground", "Open a page in the browser: see GANs learn, your runs, your models.", EXAMPLES)
     flags.add_argument("runs", nargs="?", default="runs", metavar="RUNS_DIR", help="folder of runs (runs)")
     flags.add_argument("--port", type=_port, metavar="N", help=f"port of the page ({PORT}, or another free one)")
     flags.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")

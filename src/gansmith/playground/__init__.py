@@ -19,6 +19,6 @@ called when the connection ends. What a user causes is a `Refused`, which is ans
     words   words("lab.run") → the text in the chosen language, from page/words/LANGUAGE.js
     place   text of the room's part of the address (after `#NAME?`), and keep(text) to write it
 
-The room's name is added to `ROOMS` of `server.py`, and to `page/main.js`. Styles are variables of `page/style.css`, light
-and dark. There is no build step: what is written is what is served, and nothing comes from the network.
+The room's name is added to `ROOMS` of `server.py`, and to `page/main.js`. Styles are variables of `page/style.css`,
+light and dark. There is no build step: what is written is what is served, and nothing comes from the network.
 """
