@@ -59,7 +59,7 @@ class Settings(Frozen):
 
     data: Literal["ring", "grid", "two-gaussians", "spiral", "moons", "line", "disjoint", "drawn"] = "ring"
     loss: Annotated[str, Field(max_length=64)] = "relativistic"
-    penalties: Annotated[dict[str, Weight], Field(max_length=8, default={"r1": 0.1, "r2": 0.1})]
+    penalties: dict[str, Weight] = Field(default={"r1": 0.1, "r2": 0.1}, max_length=8)
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     d_lr: Rate = 2e-3
     g_lr: Rate = 2e-3
