@@ -60,6 +60,36 @@ def toy(game=None, **fields):
     return make_player(make_recipe("toy", **fields), game=game or Toy())
 
 
+def test_moves_one_by_one_come_to_the_same_as_rounds():
+    for fields in ({}, {"discriminator_steps": 2}, {"game": {"name": "synthesis", "generator_steps": 2}}):
+        recipe = make_recipe("r3gan", **fields)
+        whole, parts = make_player(recipe), make_player(recipe)
+        for _ in range(3):
+            whole.round()
+            for move in parts.moves:
+                for _ in range(move.steps):
+                    parts.play_move(move.name)
+        assert parts.clock() == whole.clock()
+        assert unlike(parts, whole) == []
+
+
+def test_a_move_by_itself_never_sees_examples_twice():
+    player = toy()
+    for name in ("generator", "generator", "discriminator", "generator", "generator"):
+        player.play_move(name)
+    assert [turn.draws.first for _, turn in player.game.seen] == [0, 8, 16, 16, 24]
+    assert player.rounds == 4
+    with pytest.raises(Refused, match="no move 'encoder'; there are discriminator, generator"):
+        player.play_move("encoder")
+
+
+def test_terms_are_averaged_over_the_rounds_that_are_asked_for():
+    player, heard = toy(), []
+    player.noted, player.sampled = lambda move, terms, norm: heard.append(move[0]), 2
+    play(player, 4)
+    assert "".join(heard) == "dgdg"
+
+
 def test_moves_are_played_as_often_as_they_say_and_fresh_ones_run_the_clock():
     moves = (
         Move("discriminator", ("discriminator",), steps=2, fresh=True),

@@ -27,6 +27,7 @@ COMMANDS = {
     "eval": "score a run, or any pictures, each score with its card",
     "compare": "put runs side by side: scores, curves, samples",
     "bench": "train and score a suite of recipes alike, over several seeds",
+    "playground": "see a GAN learn, watch runs and explore models, in the browser",
     "runs": "list runs: recipe, data, progress, best score",
     "zoo": "list the recipes that come with gansmith, or show one",
     "data": "look at a dataset: what it holds, and what is wrong with it",

@@ -88,6 +88,10 @@ CATALOGUE: dict[str, Entry] = {
         Entry("ring", "points", (2,), _POINTS, "8 Gaussians on a circle", _NONE, True, _drawn(points.ring)),
         Entry("grid", "points", (2,), _POINTS, "25 Gaussians on a square grid", _NONE, True, _drawn(points.grid)),
         Entry("spiral", "points", (2,), _POINTS, "two arms of a spiral", _NONE, True, _drawn(points.spiral)),
+        Entry("two-gaussians", "points", (2,), _POINTS, "2 Gaussians", _NONE, True, _drawn(points.two_gaussians)),
+        Entry("line", "points", (2,), _POINTS, "a straight line", _NONE, True, _drawn(points.line)),
+        Entry("disjoint", "points", (2,), _POINTS, "two squares that lie apart", _NONE, True, _drawn(points.disjoint)),
+        Entry("moons", "points", (2,), _POINTS, "two half circles", _NONE, True, _drawn(points.moons)),
     )
 }  # fmt: skip
 """The datasets that have a name, by that name."""

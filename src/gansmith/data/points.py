@@ -50,8 +50,43 @@ def spiral(split: str = "train") -> Dataset:
     return _dataset("spiral", split, points + 0.02 * _noise(key, count), arm, ("arm 0", "arm 1"), None)
 
 
+def two_gaussians(split: str = "train") -> Dataset:
+    """Two Gaussians of sigma 0.2, their centres at (-1.5, 0) and (1.5, 0)."""
+    return _mixture("two-gaussians", split, np.array([[-1.5, 0.0], [1.5, 0.0]]), 0.2)
+
+
+def line(split: str = "train") -> Dataset:
+    """A straight line from (-2, -1) to (2, 1), even along it, sigma 0.02; the labels are its halves."""
+    count, key = _drawn(split, 5)
+    t = 2 * uniform((*key, 0), 0, count) - 1
+    points = t[:, None] * np.array([2.0, 1.0]) + 0.02 * _noise(key, count)
+    return _dataset("line", split, points, (t >= 0).astype(np.int64), ("left", "right"), None)
+
+
+def disjoint(split: str = "train") -> Dataset:
+    """Two even squares of side 1 that lie apart, their middles at (-1.5, -1) and (1.5, 1)."""
+    count, key = _drawn(split, 6)
+    which = (uniform((*key, 0), 0, count) * 2).astype(np.int64)
+    inside = np.stack([uniform((*key, 1), 0, count), uniform((*key, 2), 0, count)], axis=1) - 0.5
+    points = np.array([[-1.5, -1.0], [1.5, 1.0]])[which] + inside
+    return _dataset("disjoint", split, points, which, ("lower", "upper"), None)
+
+
+def moons(split: str = "train") -> Dataset:
+    """Two half circles of radius 1 that reach into each other, around the origin, sigma 0.05.
+
+    In the form that scikit-learn's `make_moons` made common, moved by (-0.5, -0.25). The labels are the moons.
+    """
+    count, key = _drawn(split, 7)
+    angle = np.pi * uniform((*key, 0), 0, count)
+    which = (uniform((*key, 1), 0, count) * 2).astype(np.int64)
+    side = 1.0 - 2.0 * which[:, None]
+    points = side * (np.stack([np.cos(angle), np.sin(angle)], axis=1) - np.array([0.5, 0.25]))
+    return _dataset("moons", split, points + 0.05 * _noise(key, count), which, ("upper", "lower"), None)
+
+
 def _mixture(name: str, split: str, centres: NDArray[np.float64], sigma: float) -> Dataset:
-    count, key = _drawn(split, {"ring": 1, "grid": 2}[name])
+    count, key = _drawn(split, {"ring": 1, "grid": 2, "two-gaussians": 4}[name])
     mode = (uniform((*key, 0), 0, count) * len(centres)).astype(np.int64)
     points = centres[mode] + sigma * _noise(key, count)
     classes = tuple(f"mode {i}" for i in range(len(centres)))

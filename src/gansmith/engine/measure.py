@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from gansmith.engine import distributed, hardware
-from gansmith.engine.player import Player, Span
+from gansmith.engine.phases import Span
+from gansmith.engine.player import Player
 from gansmith.engine.step import Compiled, Eager
 from gansmith.errors import Refused
 

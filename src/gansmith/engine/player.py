@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -17,11 +17,11 @@ from gansmith.draws import Draws
 from gansmith.engine import distributed
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.held import Held, feed_for
+from gansmith.engine.phases import Span, phases_of, spans
 from gansmith.engine.sampler import Sampler, examples_of
 from gansmith.engine.side import Flat, Side
 from gansmith.engine.step import Compiled, Eager, Stepper
 from gansmith.errors import Refused
-from gansmith.fields import Phase
 from gansmith.games.game import Game, Move, Turn
 from gansmith.recipe import Recipe
 from gansmith.schedule import Adaptive, value_at
@@ -31,14 +31,6 @@ SAMPLED_ROUNDS = 8
 
 EASED_RATE, EASED_PENALTY, EASED_PLAIN = 0.5, 2.0, 0.75
 """What each easing multiplies: learning rates, penalties' weights, and the share of examples not augmented."""
-
-
-class Span(NamedTuple):
-    """A phase on the clock: from `begin` to `end`, in images. Without a name it is all of a training."""
-
-    name: str | None
-    begin: float
-    end: float
 
 
 class Player:
@@ -58,6 +50,7 @@ class Player:
         phases: the recipe's, or else the game's own.
         phase: the name of the one that is on, or None.
         noted: called with the terms and the gradient's norm of a move, in the rounds that are averaged; or None.
+        sampled: terms are averaged over each so many-th round only.
     """
 
     def __init__(self, game: Game, dataset: Dataset, recipe: Recipe, device: torch.device, numerics: Numerics) -> None:
@@ -72,7 +65,7 @@ class Player:
             if named:
                 self.flats[name] = Flat(named, device, self.dtype, working)
         self.moves = list(self.game.moves())
-        self.phases = _phases(recipe, self.game)
+        self.phases = phases_of(recipe, self.game)
         for phase in [phase.name for phase in self.phases] or [None]:
             if not any(move.fresh and move.phase in (None, phase) for move in self.moves):
                 where = f" of phase {phase!r}" if phase else ""
@@ -94,6 +87,9 @@ class Player:
         self.phase: str | None = None
         self._place = 0
         self._first, self._batch = 0, None
+        self._begin_round()
+        self._seen: set[str] = set()
+        self.sampled = SAMPLED_ROUNDS
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
         self.noted: Callable[[str, Mapping[str, torch.Tensor], torch.Tensor], None] | None = None
@@ -138,24 +134,59 @@ class Player:
 
     def round(self) -> None:
         """Play each move that is due, once or as often as it says, and move the averages along."""
-        before = self.images
-        shared: list[dict[str, torch.Tensor]] = [{} for _ in range(self.share // self.micro)]
+        self._begin_round()
         for move in self.moves:
             if self.rounds % move.every or (move.phase is not None and move.phase != self.phase):
                 continue
-            for repeat in range(move.steps):
-                if move.fresh or self.images == 0:
-                    self._first, self._batch = self.images, self.feed.at(self.images)
-                    self.images += self.recipe.batch
-                elif self._batch is None:  # resumed: the batch that the last fresh move took
-                    self._batch = self.feed.at(self._first)
-                self._play(move, repeat, shared)
+            for _ in range(move.steps):
+                self._play_next(move, move.fresh or self.images == 0)
+        self._end_round()
+
+    def play_move(self, name: str) -> None:
+        """Play one move by itself; the moves of a round one by one come to the same as `round`.
+
+        Of new examples where it takes such or has seen the last ones; else of those that the last move took. A round
+        ends with its last move, and between rounds alone is the state whole that `tensors` and `clock` give.
+
+        Args:
+            name: of the move.
+
+        Raises:
+            Refused: the game has no such move.
+        """
+        known = {move.name: move for move in self.moves}
+        if name not in known:
+            raise Refused(f"the game {self.recipe.game.name} has no move {name!r}; there are {', '.join(known)}")
+        move = known[name]
+        again = name in self._seen and not self._played[name]
+        self._play_next(move, move.fresh or self.images == 0 or again)
+        if move is self.moves[-1] and self._played[name] >= move.steps:
+            self._end_round()
+
+    def _begin_round(self) -> None:
+        self._begun = self.images
+        self._played: dict[str, int] = dict.fromkeys(self.sides, 0)
+        self._shared: list[dict[str, torch.Tensor]] = [{} for _ in range(self.share // self.micro)]
+
+    def _play_next(self, move: Move, fresh: bool) -> None:
+        if fresh:
+            self._first, self._batch = self.images, self.feed.at(self.images)
+            self.images += self.recipe.batch
+            self._seen.clear()
+        elif self._batch is None:  # resumed: the batch that the last fresh move took
+            self._batch = self.feed.at(self._first)
+        self._play(move, self._played[move.name], self._shared)
+        self._played[move.name] += 1
+        self._seen.add(move.name)
+
+    def _end_round(self) -> None:
         self.rounds += 1
-        self._average(self.images - before)
+        self._average(self.images - self._begun)
         before = self.phase
         self._enter_phase()
         if self.phase != before and self.phases[self._place].settle:
             self._settle()
+        self._begin_round()
 
     def _settle(self) -> None:
         for name, average in self.averages.items():
@@ -188,13 +219,13 @@ class Player:
                 handed.update({k: v for k, v in result.shared.items() if not v.requires_grad})
             for name, value in result.state.items():
                 new.setdefault(name, []).append(value.detach())
-            if self.rounds % SAMPLED_ROUNDS == 0:
+            if self.rounds % self.sampled == 0:
                 self._note(move.name, result.terms)
         if not whole:
             for grad in side.grads:
                 grad /= len(shared)
         side.reduce()
-        if self.noted is not None and result is not None and self.rounds % SAMPLED_ROUNDS == 0:
+        if self.noted is not None and result is not None and self.rounds % self.sampled == 0:
             self.noted(move.name, result.terms, side.norm())
         side.step(self._first, self.total, EASED_RATE**self.eased)
         if result is not None and whole and self.stepper.keeps_graphs:
@@ -281,12 +312,7 @@ class Player:
 
     def spans(self) -> list[Span]:
         """The phases on the clock, in order; one without a name where there are none."""
-        spans: list[Span] = []
-        for phase in self.phases:
-            until = phase.until * self.total if phase.until <= 1 else phase.until
-            begin = spans[-1].end if spans else 0.0
-            spans.append(Span(phase.name, begin, max(begin, until)))
-        return spans or [Span(None, 0.0, self.total)]
+        return spans(self.phases, self.total)
 
     def _enter_phase(self) -> None:
         spans = self.spans()
@@ -397,6 +423,8 @@ class Player:
         self._first, self.eased = clock["first"], int(clock.get("eased", 0))
         self.steps = {move: int(clock["steps"][move]) for move in self.sides}
         self._batch, self._sums, self._counts = None, {}, {}
+        self._seen = set(self.sides)
+        self._begin_round()
         self._enter_phase()
         try:
             with torch.no_grad():
@@ -444,17 +472,6 @@ class Player:
     def close(self) -> None:
         """Stop the feed's threads."""
         self.feed.close()
-
-
-def _phases(recipe: Recipe, game: Game) -> Sequence[Phase]:
-    own = game.phases()
-    known = [phase.name for phase in own]
-    for phase in recipe.phases if own else ():
-        if phase.name not in known:
-            raise Refused(
-                f"phases: the game {recipe.game.name} has no phase {phase.name!r}; there are {', '.join(known)}"
-            )
-    return recipe.phases or own
 
 
 def _rows(batch: Batch, start: int, stop: int) -> Batch:

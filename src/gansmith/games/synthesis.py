@@ -55,8 +55,9 @@ class Synthesis(Game):
             the knobs of the same names.
         noise: dimensions of the latent vector.
         discriminator_steps: discriminator moves for each generator move.
+        generator_steps: generator moves of a round.
         shared_fakes: one set of fakes serves both sides of a round, so that the generator runs forward
-            once (with one discriminator step only); and a relativistic generator is compared with the
+            once (with one step of each side only); and a relativistic generator is compared with the
             real logits of the discriminator's step.
         joint_pass: real and fake examples go through the discriminator as one batch; None does so
             where it treats examples one by one.
@@ -77,6 +78,7 @@ class Synthesis(Game):
         penalties: Mapping[str, Lazy] | None = None,
         noise: int = 64,
         discriminator_steps: int = 1,
+        generator_steps: int = 1,
         shared_fakes: bool = True,
         joint_pass: bool | None = None,
         augment: Augment | None = None,
@@ -88,8 +90,10 @@ class Synthesis(Game):
         self.penalties = dict(penalties or {})
         self.slopes = {k: v.penalty for k, v in self.penalties.items() if isinstance(v.penalty, Penalty)}
         self.regularizers = {k: v.penalty for k, v in self.penalties.items() if isinstance(v.penalty, Regularizer)}
-        self.discriminator_steps = discriminator_steps
-        self.shared_fakes = shared_fakes and discriminator_steps == 1
+        if generator_steps < 1:
+            raise ValueError(f"generator_steps must be 1 or more, not {generator_steps}")
+        self.discriminator_steps, self.generator_steps = discriminator_steps, generator_steps
+        self.shared_fakes = shared_fakes and discriminator_steps == generator_steps == 1
         if loss.energy and not getattr(discriminator, "energy", False):
             raise ValueError(
                 "this loss takes energies, low for what is real; a network that gives them is `autoencoder`"
@@ -125,10 +129,10 @@ class Synthesis(Game):
                     raise ValueError(f"{name} needs a {network} with {method}(…), which this one does not offer")
 
     def moves(self) -> Sequence[Move]:
-        """The discriminator's move, so many times, and then the generator's."""
+        """The discriminator's move, so many times, and then the generator's likewise."""
         return (
             Move("discriminator", ("discriminator", *self.heads), steps=self.discriminator_steps, fresh=True),
-            Move("generator", ("generator",)),
+            Move("generator", ("generator",), steps=self.generator_steps),
         )
 
     def variant(self, move: str, step: int) -> Hashable:
