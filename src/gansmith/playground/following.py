@@ -185,6 +185,7 @@ class Follower:
         warnings: clock and text.
         snapshots: clocks.
         images, total: the clock, and where it ends.
+        time: of the last event, in seconds since 1970.
         reason: how it ended, or None.
         bytes_read: of its events, over all looks.
     """
@@ -244,7 +245,7 @@ class Follower:
         self.warnings: list[tuple[int, str]] = []
         self.snapshots: list[int] = []
         self.warned = 0
-        self.images, self.total, self.seconds, self.rate = 0, 0, 0.0, 0.0
+        self.images, self.total, self.seconds, self.rate, self.time = 0, 0, 0.0, 0.0, 0.0
         self.reason: str | None = None
         self._begun = False
 
@@ -273,6 +274,7 @@ class Follower:
             return
         take = {"progress": self._progress, "score": self._score, "end": self._end, "begin": self._begin}
         kind, images = event.get("event"), int(event["images"])
+        self.time = float(event["time"]) if is_number(event.get("time")) else self.time
         self.images = images
         if kind in take:
             take[kind](images, event)

@@ -1,22 +1,25 @@
-"""The Runs room: what trainings have written, and write; and begins, stops and resumes them."""
+"""The Runs room: shows what trainings have written, and write; and begins, stops and resumes them."""
 
 from __future__ import annotations
 
-import re
 import shlex
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gansmith import recipe as recipes
-from gansmith import schedule, zoo
+from gansmith import zoo
 from gansmith.data.catalogue import CATALOGUE
-from gansmith.errors import GansmithError, Refused, nearest
+from gansmith.errors import GansmithError, Refused
+from gansmith.page import data_uri
 from gansmith.playground import asked
 from gansmith.playground.asked import Asked
 from gansmith.playground.folder import Folder
 from gansmith.playground.following import Follower, damaged
+from gansmith.playground.orders import LENGTHS, train_words
+from gansmith.playground.room import House, Message, Post, Room
 from gansmith.playground.trainings import Trainings
 from gansmith.ranking import cards_of
 from gansmith.report import classes_of, next_commands
@@ -29,12 +32,23 @@ TOGETHER = 12
 FOLLOWED = 300
 """Runs that are remembered; of more, those are read again that were not looked at for longest."""
 
-LENGTHS = ("images", "epochs", "minutes", "cpu_minutes")
+FACTS = ("data", "parameters", "numerics", "versions", "host", "from")
+"""What is told of `run.json`."""
 
-FIELDS = 40
-"""Fields of a recipe that a page may set."""
+FRESH = 0.4
+"""Seconds for which a list is good: many pages that ask at once cost as one."""
 
-_FIELD = re.compile(r"[a-z][\w-]*(\.[\w-]+)*")
+
+class Handler(Room):
+    """One page's view of the runs; all pages have the same."""
+
+    def __init__(self, house: House, post: Post) -> None:
+        super().__init__(house, post)
+        self.runs = house.once("runs", lambda: Runs(house.runs, local=house.local))
+
+    def hear(self, message: Message) -> Message:
+        """Answer."""
+        return self.runs.answer(message)
 
 
 class Runs:
@@ -52,10 +66,11 @@ class Runs:
         self.local = local
         self._followers: dict[str, Follower] = {}
         self._lock = threading.Lock()  # followers are read on: by one at a time
+        self._listed: tuple[float, dict[str, Any]] = (-FRESH, {})
         self.answers: Mapping[str, Callable[[Asked], dict[str, Any]]] = {
-            "list": self.list, "look": self.look, "details": self.details, "choices": self.choices,
+            "list": self.listing, "look": self.look, "details": self.details, "choices": self.choices,
             "command": self.command, "start": self.start, "stop": self.stop, "resume": self.resume,
-            "forget": self.forget,
+            "forget": self.forget, "picture": self.picture,
         }  # fmt: skip
 
     def answer(self, request: Asked) -> dict[str, Any]:
@@ -64,20 +79,27 @@ class Runs:
         Raises:
             Refused: whatever is wrong with the request, in one plain line or two.
         """
-        return self.answers[asked.one_of(request, "do", tuple(self.answers))](request)
+        do = asked.one_of(request, "do", tuple(self.answers))
+        told = self.answers[do](request)
+        if do in ("start", "stop", "resume", "forget"):
+            self._listed = (-FRESH, {})
+        return told
 
     # --- to look at ----------------------------------------------------------------------------
 
-    def list(self, request: Asked) -> dict[str, Any]:
+    def listing(self, request: Asked) -> dict[str, Any]:
         """All runs, the newest first: recipe, data, progress, status, best score, and what can be done."""
         with self._lock:
+            if time.monotonic() - self._listed[0] < FRESH:
+                return self._listed[1]
             found = self.folder.runs()
             for gone in [name for name in self._followers if name not in found]:
                 del self._followers[gone]
             rows = [self._row(name, run) for name, run in found.items()]
-        rows += [self._unborn(name) for name in self.trainings.names() if name not in found]
-        rows.sort(key=lambda row: (row["written"] is not None, -(row["written"] or 0.0), row["run"]))
-        return {"folder": self.folder.path.name or str(self.folder.path), "runs": rows}
+            rows += [self._unborn(name) for name in self.trainings.names() if name not in found]
+            rows.sort(key=lambda row: (row["written"] is not None, -(row["written"] or 0.0), row["run"]))
+            self._listed = time.monotonic(), {"folder": str(self.folder.path), "runs": rows}
+            return self._listed[1]
 
     def look(self, request: Asked) -> dict[str, Any]:
         """What is new of some runs: `runs`, each with its name, and the `epoch` and rows that the page has (`have`)."""
@@ -114,28 +136,28 @@ class Runs:
             measured = [each.record() for each in evaluations(run)]
         except Refused:
             measured = []
-        facts = {key: info[key] for key in ("data", "parameters", "numerics", "versions", "host", "from") if key in info}
+        facts = {
+            key: info[key] for key in ("data", "parameters", "numerics", "versions", "host", "from") if key in info
+        }
         return {
             "run": name, "recipe": recipes.dump(run.recipe()), "facts": facts, "notes": info.get("notes") or [],
             "cards": cards_of(info), "evaluations": measured, "neighbours": run.neighbours_file.is_file(),
             "commands": next_commands(run, status, classes_of(info), info.get("use")),
         }  # fmt: skip
 
-    def picture(self, name: str, images: int | str) -> Path:
-        """The file of a sample grid by its clock, or of the `neighbours`.
-
-        Raises:
-            Refused: no such run, or no such picture.
-        """
+    def picture(self, request: Asked) -> dict[str, Any]:
+        """A sample grid by its clock (`images`), or the neighbours where none is given, as a data URI."""
+        name = asked.text(request, "run")
         run = self.folder.run(name)
-        file = None
-        if images == "neighbours":
-            file = run.neighbours_file
-        elif str(images).isdecimal() and len(str(images)) <= 12:
-            file = run.sample_file(int(images))
-        if file is None or not file.is_file() or run.path.resolve() not in file.resolve().parents:
-            raise Refused(f"{name}: has no such picture")
-        return file
+        file = run.neighbours_file
+        if request.get("images") is not None:
+            file = run.sample_file(asked.whole(request, "images", most=10**12 - 1))
+        try:
+            if run.path.resolve() not in file.resolve(strict=True).parents:
+                raise FileNotFoundError
+            return {"run": name, "images": request.get("images"), "picture": data_uri(file)}
+        except OSError:
+            raise Refused(f"{name}: has no such picture") from None
 
     def _follower(self, name: str, run: Run) -> Follower:
         follower = self._followers.pop(name, None) or Follower(run)
@@ -154,7 +176,8 @@ class Runs:
             best, status = follower.best(), follower.status()
         except GansmithError as error:
             return {**row, "status": "damaged", "told": damaged(error), "stop": begun, "resume": False}
-        data = info.get("data") if isinstance(info.get("data"), dict) else {}
+        told = info.get("data")
+        data: Mapping[str, Any] = told if isinstance(told, dict) else {}
         mine = run.trained_by() is not None or begun
         if mine and status != "running":
             status = "running" if follower.reason is None else "starting"  # a resume that has not said anything yet
@@ -162,12 +185,12 @@ class Runs:
         going = status == "running"
         left = (total - follower.images) / follower.rate if going and follower.rate else None
         return {
-            **row, "recipe": recipe.name, "data": data.get("name") or recipe.data.source, "modality": data.get("modality"),
-            "shape": data.get("shape"), "classes": len(data.get("classes") or ()) if data.get("conditional") else 0,
+            **row, "recipe": recipe.name, "data": data.get("name") or recipe.data.source,
+            "modality": data.get("modality"), "shape": data.get("shape"), "classes": len(classes_of(info)),
             "use": info.get("use"), "images": follower.images, "total": total, "seconds": follower.seconds,
             "rate": follower.rate if going else None, "left": left, "status": status, "best": best,
             "warned": follower.warned, "snapshot": follower.snapshots[-1] if follower.snapshots else None,
-            "written": follower.written(), "models": bool(run.checkpoints()), "stop": mine,
+            "written": follower.time or follower.written(), "models": bool(run.checkpoints()), "stop": mine,
             "resume": not mine and status not in ("done", "converged"),
             "said": self.trainings.said(name) if self.trainings.code(name) else "",
         }  # fmt: skip
@@ -206,21 +229,29 @@ class Runs:
         shown = []
         for name in zoo.names():
             fields = recipes.read_fields(name)[0]
-            shown.append({"name": name, "summary": str(fields.get("summary", "")).strip(), "family": fields.get("family")})
+            shown.append(
+                {"name": name, "summary": str(fields.get("summary", "")).strip(), "family": fields.get("family")}
+            )
         data = [
             {"name": each.name, "modality": each.modality, "summary": each.summary, "ships": each.ships}
             for each in CATALOGUE.values()
         ]
-        return {"recipes": shown, "data": data, "lengths": LENGTHS, "local": self.local, "folder": str(self.folder.path)}
+        return {
+            "recipes": shown,
+            "data": data,
+            "lengths": LENGTHS,
+            "local": self.local,
+            "folder": str(self.folder.path),
+        }
 
     def command(self, request: Asked) -> dict[str, Any]:
         """The command that `start` would run, without running it."""
-        path, words = self._words(request)
+        path, words = train_words(request, self.folder, local=self.local)
         return {"run": path.name, "command": shlex.join(["gansmith", *words])}
 
     def start(self, request: Asked) -> dict[str, Any]:
         """Begin a training: `recipe`, `data`, `length` (`kind`, `value`), and if wanted `name`, `seed`, `fields`."""
-        path, words = self._words(request)
+        path, words = train_words(request, self.folder, local=self.local)
         self.trainings.begin(path.name, words)
         return {"run": path.name, "command": shlex.join(["gansmith", *words])}
 
@@ -246,66 +277,3 @@ class Runs:
         name = asked.text(request, "run")
         self.trainings.forget(name)
         return {"run": name}
-
-    def _words(self, request: Asked) -> tuple[Path, list[str]]:
-        recipe, data = asked.text(request, "recipe", "auto"), self._data(asked.text(request, "data"))
-        known = zoo.names()
-        if recipe not in known:
-            near = nearest(recipe, known)
-            raise Refused(f"recipe {recipe!r}: is not in the zoo" + (f"; did you mean {near}?" if near else ""))
-        name = asked.text(request, "name", "").strip()
-        if not name:
-            name = f"{recipe}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', Path(data).stem).strip('._-') or 'data'}"
-        path = self.folder.new(name)
-        words = ["train", recipe, f"--data={data}" if data.startswith("-") else "--data"]
-        words += [] if data.startswith("-") else [data]
-        root = asked.text(request, "root", "").strip()
-        if root:
-            self._at_home("a folder of data")
-            words += [f"--data-root={root}"]
-        words += [*self._length(request), "--out", str(path)]
-        if "seed" in request and request["seed"] is not None:
-            words += ["--seed", str(asked.whole(request, "seed", most=2**63 - 1))]
-        return path, words + self._fields(request)
-
-    def _data(self, data: str) -> str:
-        if data in CATALOGUE:
-            return data
-        if not data.strip():
-            raise Refused("data: name some", f"Known by name: {', '.join(CATALOGUE)}.")
-        self._at_home("data by a path")
-        return data
-
-    def _at_home(self, what: str) -> None:
-        if not self.local:
-            raise Refused(f"{what}: only for who sits at the server's machine", f"By name: {', '.join(CATALOGUE)}.")
-
-    def _length(self, request: Asked) -> list[str]:
-        if request.get("length") is None:
-            return []
-        length = asked.part(request["length"], "length")
-        kind, value = asked.one_of(length, "kind", LENGTHS), length.get("value")
-        try:
-            told = str(schedule.count(value)) if kind == "images" else f"{_above_zero(value):g}"
-        except (TypeError, ValueError) as error:
-            raise Refused(f"length in {kind.replace('_', ' ')}: {error}") from None
-        return [f"--{kind.replace('_', '-')}", told]
-
-    def _fields(self, request: Asked) -> list[str]:
-        words = []
-        for each in asked.several(request, "fields", FIELDS, []):
-            field = asked.part(each, "fields")
-            name, value = asked.text(field, "name"), asked.text(field, "value")
-            if not _FIELD.fullmatch(name) or name.replace("-", "_").partition(".")[0] not in recipes.Recipe.model_fields:
-                raise Refused(f"{name!r}: no field of a recipe", "`gansmith zoo NAME` shows the fields of a recipe.")
-            if name.partition(".")[0] == "data" or ".py" in value:
-                self._at_home(f"{name}={value}")
-            words.append(f"--{name}={value}")
-        return words
-
-
-def _above_zero(value: Any) -> float:
-    number = float(value)
-    if not 0 < number < float("inf"):
-        raise ValueError(f"expected a number above zero, not {value!r}")
-    return number

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO
@@ -42,6 +43,7 @@ class Trainings:
         self._program, self._most = tuple(program), most
         self._lock = threading.Lock()
         self._processes: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+        weakref.finalize(self, _close, self._processes)
 
     def begin(self, name: str, words: Sequence[str]) -> None:
         """Call `gansmith` with these words, for the run of a name.
@@ -120,3 +122,8 @@ class Trainings:
         ended = [each for each in self._processes if not self._living(each)]
         for name in ended[: max(len(self._processes) - REMEMBERED, 0)]:
             self._processes.pop(name)[1].close()
+
+
+def _close(processes: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]]) -> None:
+    for _, said in processes.values():
+        said.close()
