@@ -10,8 +10,9 @@ import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,8 @@ class Handler(Room):
         return self.worker.answer({key: value for key, value in message.items() if key not in ("room", "id")})
 
 
-class Sample(NamedTuple):
+@dataclass(frozen=True)
+class Sample:
     """One sample: the index-th of a seed, and its class; None is what `gansmith sample` would give it."""
 
     seed: int
@@ -68,7 +70,8 @@ class Sample(NamedTuple):
     label: int | None
 
 
-class View(NamedTuple):
+@dataclass(frozen=True)
+class View:
     """How samples are looked at: the sliders, which are of all samples alike."""
 
     truncation: float
@@ -112,7 +115,12 @@ class Explore:
                 data = info.get("data") or {}
                 if files and data.get("modality") == "image" and info.get("use") is None:
                     found.append(
-                        {"run": name, "data": data.get("name"), "shape": data.get("shape"), "images": int(files[-1].stem)}
+                        {
+                            "run": name,
+                            "data": data.get("name"),
+                            "shape": data.get("shape"),
+                            "images": int(files[-1].stem),
+                        }
                     )
             except GansmithError:
                 continue  # the Runs room says that it is damaged

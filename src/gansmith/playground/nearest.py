@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ SEARCHED = 20_000
 """Examples whose features are looked at, or that are read from files; of more, a seeded choice."""
 
 
-class Near(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Near:
     """The nearest examples.
 
     Attributes:
