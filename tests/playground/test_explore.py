@@ -162,7 +162,7 @@ def test_a_saved_png_says_where_it_came_from(room, tmp_path):
         ("grid", {"checkpoint": "../x"}, "checkpoint: expected a whole number"),
         ("one", {"samples": []}, "samples: expected one or more"),
         ("one", {"samples": [{"index": 144}]}, "index: expected a whole number from 0 to 143"),
-        ("nearest", {"samples": [{}], "by": "smell"}, "by: expected one of pixels, features"),
+        ("nearest", {"samples": [{}], "near": "smell"}, "near: expected one of pixels, features"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(room, do, fields, told):

@@ -173,10 +173,10 @@ class Explore:
         return {**_sheet(frames), "steps": steps}
 
     def nearest(self, request: Asked) -> dict[str, Any]:
-        """The training images nearest to a sample, `by` pixels or features, with their places and distances."""
+        """The training images nearest to a sample, in pixels or features (`near`), with their places and distances."""
         name, held = self._model(request)
         samples = _samples(request, held.model)[:1]
-        by, k = asked.one_of(request, "by", NEARBY, NEARBY[0]), asked.whole(request, "k", 6, least=1, most=24)
+        by, k = asked.one_of(request, "near", NEARBY, NEARBY[0]), asked.whole(request, "k", 6, least=1, most=24)
         image = self._made(held, samples, _view(request))[0]
         near = self._reference(name, held.model).nearest(image, by, k)
         return {
