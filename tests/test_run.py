@@ -157,6 +157,19 @@ def test_a_run_is_written_by_one_at_a_time(made: Run):
         pass
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="without /proc")
+def test_it_is_known_who_trains_a_run(made: Run):
+    assert made.trained_by() is None
+    with made.locked():
+        assert made.trained_by() == os.getpid()
+        with pytest.raises(Refused), made.locked():
+            pass
+        assert made.trained_by() == os.getpid()  # one that was refused wipes nothing out
+    assert made.trained_by() is None  # the number stays there, and its process lives; but it holds the file no more
+    made.lock_file.write_text("no number", encoding="utf-8")
+    assert made.trained_by() is None
+
+
 def test_events_are_truncated_to_a_clock(made: Run):
     events = [
         {"event": "begin"},

@@ -21,7 +21,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -160,6 +160,11 @@ class Run:
         return self.path / "tensorboard"
 
     @property
+    def lock_file(self) -> Path:
+        """Held by the process that trains it, with its number."""
+        return self.path / ".lock"
+
+    @property
     def checkpoint_folder(self) -> Path:
         """Checkpoints."""
         return self.path / "checkpoints"
@@ -235,9 +240,9 @@ class Run:
         if fcntl is None:  # Windows: two at once are not noticed
             yield
             return
-        path = self.path / ".lock"
+        path = self.lock_file
         try:
-            file = open(path, "w", encoding="utf-8")  # noqa: SIM115
+            file = open(path, "a", encoding="utf-8")  # noqa: SIM115  (not emptied: another may hold it)
         except OSError as error:
             raise _cannot_write(path, error) from None
         with file:
@@ -248,7 +253,28 @@ class Run:
                 raise Refused(f"{self.path}: another process is training it", remedy) from None
             except OSError:  # a file system without locks
                 pass
+            with suppress(OSError):  # who holds it; a full disk will be heard of elsewhere
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
             yield
+
+    def trained_by(self) -> int | None:
+        """The process of this machine that trains it now; None where none does, or where that cannot be told.
+
+        The number in the lock file is believed only of a process that has that very file open: numbers are given
+        again, and mean nothing on another machine.
+        """
+        try:
+            number = int(self.lock_file.read_text(encoding="utf-8"))
+            lock = self.lock_file.stat()
+            for each in Path(f"/proc/{number}/fd").iterdir():  # Linux alone has it
+                with suppress(OSError):
+                    if os.path.samestat(each.stat(), lock):
+                        return number
+        except (OSError, ValueError):
+            pass
+        return None
 
     def truncate_events(self, images: int) -> None:
         """Drop events later than a clock, so that a resumed training does not write them twice."""

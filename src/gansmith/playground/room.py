@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from gansmith.errors import Refused
 
 Message = Mapping[str, Any]
+Made = TypeVar("Made")
 
 KINDS = {"float32": "f", "uint8": "u"}
 """Types of numbers that travel, and how they are marked."""
@@ -26,9 +28,20 @@ class House:
 
     Attributes:
         runs: the folder of runs; nothing outside of it is read or written for a page.
+        local: whether pages are of this machine alone, and so of who may read its files anyway.
     """
 
     runs: Path
+    local: bool = True
+    _made: dict[str, Any] = field(default_factory=dict[str, Any], compare=False, repr=False)
+    _lock: Any = field(default_factory=threading.Lock, compare=False, repr=False)
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What is made once under a name, when it is first asked for, and is of all connections."""
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            return self._made[name]
 
     def run(self, name: str) -> Path:
         """The folder of a run inside `runs`.

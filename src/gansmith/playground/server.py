@@ -53,7 +53,7 @@ def application(runs: Path, token: str | None = None) -> FastAPI:
         runs: folder of runs.
         token: what the address must carry; None asks for none.
     """
-    house = House(runs)
+    house = House(runs, local=token is None)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
