@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 FAMILIES = {
     "default", "classic", "conditional", "divergences", "Wasserstein", "energies", "relativistic", "against collapse",
     "spectral", "large", "consistency", "little data", "growing and style", "R3GAN", "autoencoders",
-    "without labels",
+    "without labels", "anomalies",
 }  # fmt: skip
 
 RECIPE = """\
