@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from gansmith.applications.anomaly import AnomalyDetector
     from gansmith.comparison import compare
     from gansmith.evaluation import evaluate
     from gansmith.model import Model, load
@@ -21,10 +22,22 @@ if TYPE_CHECKING:
 _WHERE = {
     "train": "training", "plan": "training", "resume": "training", "Plan": "training",
     "load": "model", "Model": "model", "evaluate": "evaluation", "Evaluation": "scores",
-    "compare": "comparison",
+    "compare": "comparison", "AnomalyDetector": "applications.anomaly",
 }  # fmt: skip
 
-__all__ = ["Evaluation", "Model", "Plan", "__version__", "compare", "evaluate", "load", "plan", "resume", "train"]
+__all__ = [
+    "AnomalyDetector",
+    "Evaluation",
+    "Model",
+    "Plan",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load",
+    "plan",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -174,7 +174,9 @@ class Ganomaly(Detecting, Game):
         data, labels = turn.batch.data, turn.batch.labels
         with torch.no_grad(), use(turn.draws.under("fakes")):
             made = run(self.generator, run(self.encoder, data, labels), labels)
-        on_real, on_fake = (judge(self.discriminator, read(self.discriminator, x, labels), labels) for x in (data, made))
+        on_real, on_fake = (
+            judge(self.discriminator, read(self.discriminator, x, labels), labels) for x in (data, made)
+        )
         watched = {"on_real": on_real.detach(), "on_fake": on_fake.detach()}
         return Outcome({"adversarial": self.loss.discriminator(on_real, on_fake)}, watched=watched)
 

@@ -401,7 +401,13 @@ class SpectralConv2d(Conv2d):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int | tuple[int, int], padding: int = 0, bias: bool = True, stride: int = 1
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        padding: int = 0,
+        bias: bool = True,
+        stride: int = 1,
     ) -> None:
         super().__init__(inputs, outputs, kernel, stride, padding, bias=bias)
         self.norm = SpectralNorm(self.weight)

@@ -137,9 +137,7 @@ def _linear(spectral: bool) -> type[nn.Linear]:
     return SpectralLinear if spectral else nn.Linear
 
 
-def _hidden(
-    width: int, hidden: Sequence[int], dropout: float, slope: float, spectral: bool = False
-) -> list[nn.Module]:
+def _hidden(width: int, hidden: Sequence[int], dropout: float, slope: float, spectral: bool = False) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for wide in hidden:
         layers += [_linear(spectral)(width, wide), nn.LeakyReLU(slope) if slope else nn.ReLU()]
