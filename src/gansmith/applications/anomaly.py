@@ -44,6 +44,10 @@ EXTREME = 1e6
 """Deviations to which a column's value is cut, so that its square is finite in float32."""
 
 
+HOTTEST = 0.999
+"""Share of the pixels of held-out normal images that are below the level of a heat map."""
+
+
 class Threshold(NamedTuple):
     """Where examples begin to be called anomalous.
 
@@ -96,6 +100,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         threshold_: the same with the false-alarm rate that it stands for, and its interval.
         methods_: the games that were trained.
         comparison_: where `compare` asked for one.
+        columns_: names of the columns, where they are known.
+        heat_level_: of images: what the hottest pixels of normal ones have.
         fitted_: the examples that the games were trained on; not saved.
         n_features_in_, feature_names_in_: as in scikit-learn.
     """
@@ -153,8 +159,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 member.calibrate(self._scaled(apart))
                 self.members_.append(member)
         self.methods_ = chosen
+        self.columns_: tuple[str, ...] = tuple(getattr(self, "feature_names_in_", ()))
         self.threshold_ = threshold(self._scores(apart), self.alarm_rate)
         self.offset_ = self.threshold_.offset
+        self.heat_level_ = float(np.quantile(self.heat(apart), HOTTEST)) if self.kind_ == "images" else 0.0
         if self.threshold_.rate > self.alarm_rate * 1.5:
             least = int(np.ceil(1 / self.alarm_rate / self.held_out))
             warnings.warn(
@@ -210,7 +218,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         apart = np.abs(data.astype(np.float32) - self.reconstruct(X).astype(np.float32)).mean(1) / 255
         edged = np.pad(apart, ((0, 0), (1, 1), (1, 1)), mode="edge")
         h, w = apart.shape[1:]
-        return np.mean([edged[:, i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=0, dtype=np.float32)
+        return np.mean([edged[:, i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=0).astype(np.float32)
 
     def compared(self, X: Any, y: Any) -> Comparison:
         """This detector beside isolation forest, nearest neighbours and PCA, fitted on what it was trained on.
@@ -258,6 +266,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             "schema_version": SCHEMA, "parameters": given, "kind": self.kind_, "shape": list(self.shape_),
             "mean": self.mean_.tolist(), "scale": self.scale_.tolist(), "threshold": self.threshold_._asdict(),
             "methods": list(self.methods_), "members": [member.facts() for member in self.members_],
+            "heat_level": self.heat_level_, "columns": list(self.columns_),
             "features": None if names is None else [str(name) for name in names],
         })  # fmt: skip
         return folder
@@ -282,8 +291,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             made.kind_, made.shape_, made.methods_ = held["kind"], tuple(held["shape"]), tuple(held["methods"])
             made.n_features_in_ = int(np.prod(made.shape_))
             if held["features"] is not None:
-                made.feature_names_in_ = np.array(held["features"], dtype=object)
+                vars(made)["feature_names_in_"] = np.array(held["features"], dtype=object)
             made.mean_, made.scale_ = np.array(held["mean"]), np.array(held["scale"])
+            made.heat_level_, made.columns_ = float(held["heat_level"]), tuple(held["columns"])
             found = held["threshold"]
             made.threshold_ = Threshold(**{**found, "interval": tuple(found["interval"])})
             made.offset_ = made.threshold_.offset
@@ -313,16 +323,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             return data
         if not reset and self.kind_ == "images":
             raise ValueError(f"it was fitted on images of {list(self.shape_)}")
-        data = validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
+        data: Any = validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1)
         if reset:
             self.kind_, self.shape_ = "vectors", (data.shape[1],)
         return data
 
     def _scale(self, data: NDArray[Any]) -> None:
         if self.kind_ == "images":
-            self.mean_, self.scale_ = np.zeros(0), np.zeros(0)
+            self.mean_ = self.scale_ = np.zeros(0)
         else:
-            scaler = StandardScaler().fit(data)
+            scaler: Any = StandardScaler().fit(data)
             self.mean_, self.scale_ = scaler.mean_, scaler.scale_
 
     def _scaled(self, data: NDArray[Any]) -> NDArray[Any]:

@@ -25,6 +25,7 @@ COMMANDS = {
     "eval": "score a run, or any pictures, each score with its card",
     "compare": "put runs side by side: scores, curves, samples",
     "bench": "train and score a suite of recipes alike, over several seeds",
+    "anomaly": "learn what is normal, and say what is not: tables and pictures",
     "runs": "list runs: recipe, data, progress, best score",
     "zoo": "list the recipes that come with gansmith, or show one",
     "data": "look at a dataset: what it holds, and what is wrong with it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -96,7 +97,7 @@ class FAnoGan(Detecting, Synthesis):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean squares, [B] each, of what the reconstruction misses: in the data, and in their features."""
         z = run(self.encoder, data, labels)
-        with use(draws):
+        with nullcontext() if draws is None else use(draws):
             made = wide(run(self.generator, z, labels))
         apart = read(self.discriminator, made, labels) - read(self.discriminator, data, labels)
         return _squares(made - data), _squares(wide(apart))
