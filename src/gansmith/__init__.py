@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gansmith.applications.table import TableGAN
     from gansmith.applications.translation import translate
     from gansmith.applications.upscaling import upscale
+    from gansmith.applications.anomaly import AnomalyDetector
     from gansmith.comparison import compare
     from gansmith.evaluation import evaluate
     from gansmith.model import Model, load
@@ -41,6 +42,16 @@ __all__ = [
     "Model",
     "Plan",
     "TableGAN",
+    "train": "training", "plan": "training", "resume": "training", "Plan": "training",
+    "load": "model", "Model": "model", "evaluate": "evaluation", "Evaluation": "scores",
+    "compare": "comparison", "AnomalyDetector": "applications.anomaly",
+}  # fmt: skip
+
+__all__ = [
+    "AnomalyDetector",
+    "Evaluation",
+    "Model",
+    "Plan",
     "__version__",
     "compare",
     "evaluate",

@@ -17,6 +17,7 @@ FAMILIES = {
     "default", "classic", "conditional", "divergences", "Wasserstein", "energies", "relativistic", "against collapse",
     "spectral", "large", "consistency", "little data", "growing and style", "R3GAN", "autoencoders",
     "without labels", "translation",
+    "without labels", "anomalies",
 }  # fmt: skip
 
 RECIPE = """\

@@ -31,6 +31,7 @@ class Bidirectional(Game):
         noise: dimensions of the latent vector.
         hidden: width of the head's layers.
         discriminator_steps: discriminator moves for each of the other two's.
+        spectral: spectral norm in the head's layers.
     """
 
     averaged = ("generator", "encoder")
@@ -45,12 +46,13 @@ class Bidirectional(Game):
         noise: int = 64,
         hidden: int = 256,
         discriminator_steps: int = 1,
+        spectral: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(discriminator, Critic):
             raise ValueError("the game joins z with the discriminator's features, which this one does not offer")
         self.encoder, self.generator, self.discriminator = encoder, generator, discriminator
-        self.head = JointHead(discriminator.feature_width, noise, hidden)
+        self.head = JointHead(discriminator.feature_width, noise, hidden, spectral)
         self.loss, self.noise, self.discriminator_steps = loss, noise, discriminator_steps
         self.moments = getattr(encoder, "moments", 1)
         self.coupled = loss.coupled or any(couples(network) for network in (encoder, generator, discriminator))

@@ -8,7 +8,18 @@ import torch
 from torch import nn
 
 from gansmith.networks.convolution import Conv2d, ConvTranspose2d
-from gansmith.networks.layers import BatchNorm, Critic, Squash, checked_moments, one_hot, pad_to, stages
+from gansmith.networks.layers import (
+    BatchNorm,
+    Critic,
+    SpectralConv2d,
+    SpectralLinear,
+    Squash,
+    checked_moments,
+    one_hot,
+    pad_to,
+    settle,
+    stages,
+)
 
 
 class Generator(nn.Module):
@@ -63,23 +74,32 @@ class Discriminator(Critic):
         width: channels after the first layer; doubled at each halving of the resolution.
         norm: batch norm, as published; a penalty on each example's gradient wants none.
         dense: width of a dense layer before the logit, as InfoGAN's for MNIST has one; 0 is none.
+        spectral: spectral norm in each layer.
     """
 
     def __init__(
-        self, shape: Sequence[int], classes: int = 0, width: int = 64, norm: bool = True, dense: int = 0
+        self,
+        shape: Sequence[int],
+        classes: int = 0,
+        width: int = 64,
+        norm: bool = True,
+        dense: int = 0,
+        spectral: bool = False,
     ) -> None:
         super().__init__()
         self.classes = classes
-        self.layers, width, self.base, self.padded = _down(shape, width, norm)
+        self.layers, width, self.base, self.padded = _down(shape, width, norm, spectral)
         inputs, self.dense = width * self.base[0] * self.base[1], None
+        linear = SpectralLinear if spectral else nn.Linear
         if dense:
             normed = [BatchNorm(dense)] if norm else []
-            self.dense = nn.Sequential(nn.Linear(inputs, dense, bias=not norm), *normed, nn.LeakyReLU(0.2))
-        self.last = nn.Linear(dense, 1) if dense else Conv2d(width, 1, self.base)
+            self.dense = nn.Sequential(linear(inputs, dense, bias=not norm), *normed, nn.LeakyReLU(0.2))
+        self.last = linear(dense, 1) if dense else (SpectralConv2d if spectral else Conv2d)(width, 1, self.base)
         self.feature_width = dense or inputs
         if classes:
             self.embedding = nn.Embedding(classes, dense or width)
         initialise(self)
+        settle(self)
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, C, H, W] → [B, F], the coarsest grid, or the dense layer's."""
@@ -110,14 +130,27 @@ class Encoder(nn.Module):
         classes: number of classes; 0 is unconditional.
         moments: 1 gives a vector, 2 the mean and the log variance of one.
         width: channels after the first layer; doubled at each halving of the resolution.
+        norm: batch norm.
+        spectral: spectral norm in each layer.
     """
 
-    def __init__(self, shape: Sequence[int], noise: int, classes: int = 0, moments: int = 1, width: int = 64) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        noise: int,
+        classes: int = 0,
+        moments: int = 1,
+        width: int = 64,
+        norm: bool = True,
+        spectral: bool = False,
+    ) -> None:
         super().__init__()
         self.classes, self.moments = classes, checked_moments(moments)
-        self.layers, width, base, self.padded = _down(shape, width)
-        self.last = nn.Linear(width * base[0] * base[1] + classes, moments * noise)
+        self.layers, width, base, self.padded = _down(shape, width, norm, spectral)
+        linear = SpectralLinear if spectral else nn.Linear
+        self.last = linear(width * base[0] * base[1] + classes, moments * noise)
         initialise(self)
+        settle(self)
 
     def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, C, H, W], int64 [B] → [B, moments · noise]."""
@@ -128,14 +161,20 @@ class Encoder(nn.Module):
 
 
 def _down(
-    shape: Sequence[int], width: int, norm: bool = True
+    shape: Sequence[int], width: int, norm: bool = True, spectral: bool = False
 ) -> tuple[nn.Sequential, int, tuple[int, int], tuple[int, int]]:
     """Convolutions to the coarsest grid; its channels and size, and the size that an image is padded to before."""
     number, base = stages(_checked(shape))
-    layers: list[nn.Module] = [Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
+
+    def convolution(inputs: int, outputs: int, bias: bool = True) -> nn.Module:
+        if spectral:
+            return SpectralConv2d(inputs, outputs, 4, 1, bias, 2)
+        return Conv2d(inputs, outputs, 4, 2, 1, bias=bias)
+
+    layers: list[nn.Module] = [convolution(shape[0], width), nn.LeakyReLU(0.2)]
     for _ in range(number - 1):
         normed = [BatchNorm(width * 2)] if norm else []
-        layers += [Conv2d(width, width * 2, 4, 2, 1, bias=not norm), *normed, nn.LeakyReLU(0.2)]
+        layers += [convolution(width, width * 2, not norm), *normed, nn.LeakyReLU(0.2)]
         width *= 2
     return nn.Sequential(*layers), width, base, (base[0] << number, base[1] << number)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from gansmith.networks.layers import GAIN, SLOPE, scaled
+from gansmith.networks.layers import GAIN, SLOPE, SpectralLinear, scaled, settle
 
 
 class JointHead(nn.Module):
@@ -18,14 +18,17 @@ class JointHead(nn.Module):
         features: length of a feature vector.
         noise: dimensions of a latent vector.
         hidden: width of each layer.
+        spectral: spectral norm in each layer.
     """
 
-    def __init__(self, features: int, noise: int, hidden: int) -> None:
+    def __init__(self, features: int, noise: int, hidden: int, spectral: bool = False) -> None:
         super().__init__()
-        self.of_noise = scaled(nn.Linear(noise, hidden), GAIN)
-        self.joined = scaled(nn.Linear(features + hidden, hidden), GAIN)
-        self.again = scaled(nn.Linear(hidden, hidden), GAIN)
-        self.last = scaled(nn.Linear(hidden, 1))
+        layer = SpectralLinear if spectral else nn.Linear
+        self.of_noise = scaled(layer(noise, hidden), GAIN)
+        self.joined = scaled(layer(features + hidden, hidden), GAIN)
+        self.again = scaled(layer(hidden, hidden), GAIN)
+        self.last = scaled(layer(hidden, 1))
+        settle(self)
         self.activation = nn.LeakyReLU(SLOPE)
 
     def forward(self, features: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

@@ -419,14 +419,20 @@ class SpectralConv2d(Conv2d):
 
     Args:
         inputs, outputs: channels.
-        kernel: its side in pixels.
+        kernel: its side in pixels, or (height, width).
         padding: zeros beyond each edge.
         bias: add one.
         stride: pixels from one place to the next.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, padding: int = 0, bias: bool = True, stride: int = 1
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        padding: int = 0,
+        bias: bool = True,
+        stride: int = 1,
     ) -> None:
         super().__init__(inputs, outputs, kernel, stride, padding, bias=bias)
         self.norm = SpectralNorm(self.weight)

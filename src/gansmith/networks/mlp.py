@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from gansmith.networks.layers import Critic, Dropout, Squash, checked_moments, one_hot
+from gansmith.networks.layers import Critic, Dropout, SpectralLinear, Squash, checked_moments, one_hot
 
 
 class Generator(nn.Module):
@@ -63,6 +63,7 @@ class Discriminator(Critic):
         hidden: widths of the hidden layers.
         dropout: probability of dropout after each hidden layer.
         slope: of the activation for negative inputs.
+        spectral: spectral norm in each layer.
     """
 
     def __init__(
@@ -72,11 +73,12 @@ class Discriminator(Critic):
         hidden: Sequence[int] = (256,),
         dropout: float = 0.0,
         slope: float = 0.2,
+        spectral: bool = False,
     ) -> None:
         super().__init__()
         self.classes = classes
-        layers = _hidden(math.prod(shape) + classes, hidden, dropout, slope)
-        self.layers, self.end = nn.Sequential(*layers), nn.Linear(hidden[-1], 1)
+        layers = _hidden(math.prod(shape) + classes, hidden, dropout, slope, spectral)
+        self.layers, self.end = nn.Sequential(*layers), _linear(spectral)(hidden[-1], 1)
         self.feature_width, self.told = hidden[-1], bool(classes)
 
     def features(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
@@ -104,6 +106,7 @@ class Encoder(nn.Module):
         hidden: widths of the hidden layers.
         dropout: probability of dropout after each hidden layer.
         slope: of the activation for negative inputs.
+        spectral: spectral norm in each layer.
     """
 
     def __init__(
@@ -115,11 +118,12 @@ class Encoder(nn.Module):
         hidden: Sequence[int] = (256,),
         dropout: float = 0.0,
         slope: float = 0.2,
+        spectral: bool = False,
     ) -> None:
         super().__init__()
         self.classes, self.moments = classes, checked_moments(moments)
-        layers = _hidden(math.prod(shape) + classes, hidden, dropout, slope)
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], moments * noise))
+        layers = _hidden(math.prod(shape) + classes, hidden, dropout, slope, spectral)
+        self.layers = nn.Sequential(*layers, _linear(spectral)(hidden[-1], moments * noise))
 
     def forward(self, data: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """[B, *shape], int64 [B] → [B, moments · noise]."""
@@ -129,10 +133,14 @@ class Encoder(nn.Module):
         return self.layers(flat)
 
 
-def _hidden(width: int, hidden: Sequence[int], dropout: float, slope: float) -> list[nn.Module]:
+def _linear(spectral: bool) -> type[nn.Linear]:
+    return SpectralLinear if spectral else nn.Linear
+
+
+def _hidden(width: int, hidden: Sequence[int], dropout: float, slope: float, spectral: bool = False) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for wide in hidden:
-        layers += [nn.Linear(width, wide), nn.LeakyReLU(slope) if slope else nn.ReLU()]
+        layers += [_linear(spectral)(width, wide), nn.LeakyReLU(slope) if slope else nn.ReLU()]
         if dropout:
             layers.append(Dropout(dropout))
         width = wide
