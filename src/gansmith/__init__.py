@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from gansmith.applications.anomaly import AnomalyDetector
     from gansmith.applications.table import TableGAN
     from gansmith.applications.translation import translate
     from gansmith.applications.upscaling import upscale
-    from gansmith.applications.anomaly import AnomalyDetector
     from gansmith.comparison import compare
     from gansmith.evaluation import evaluate
     from gansmith.model import Model, load
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gansmith.training import Plan, plan, resume, train
 
 _WHERE = {
+    "AnomalyDetector": "applications.anomaly",
     "Evaluation": "scores",
     "Model": "model",
     "Plan": "training",
@@ -38,20 +39,11 @@ _WHERE = {
 }
 
 __all__ = [
-    "Evaluation",
-    "Model",
-    "Plan",
-    "TableGAN",
-    "train": "training", "plan": "training", "resume": "training", "Plan": "training",
-    "load": "model", "Model": "model", "evaluate": "evaluation", "Evaluation": "scores",
-    "compare": "comparison", "AnomalyDetector": "applications.anomaly",
-}  # fmt: skip
-
-__all__ = [
     "AnomalyDetector",
     "Evaluation",
     "Model",
     "Plan",
+    "TableGAN",
     "__version__",
     "compare",
     "evaluate",

@@ -16,8 +16,7 @@ ROOT = Path(__file__).parents[2]
 FAMILIES = {
     "default", "classic", "conditional", "divergences", "Wasserstein", "energies", "relativistic", "against collapse",
     "spectral", "large", "consistency", "little data", "growing and style", "R3GAN", "autoencoders",
-    "without labels", "translation",
-    "without labels", "anomalies",
+    "without labels", "translation", "anomalies",
 }  # fmt: skip
 
 RECIPE = """\
