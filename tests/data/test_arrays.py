@@ -149,3 +149,19 @@ def test_labels_of_bytes():
     labels, names = labels_of("it", np.array([b"x", b"\xff", b"x"]), 3)
     assert labels.tolist() == [0, 1, 0]
     assert names == ("x", "�")
+
+
+def test_points(file):
+    points = np.array([[0.5, -1], [2, 3]])
+    data = read_npz(saved(file, points=points), "set", "train")
+    assert (data.modality, data.shape, data.count, data.split) == ("points", (2,), 2, "all")
+    assert data.array.dtype == np.float32
+    assert np.array_equal(data.array, points)
+    with pytest.raises(Refused, match="no test split"):
+        read_npz(file, "set", "test")
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(4), np.zeros((0, 2)), np.zeros((3, 3)), np.array([["a", "b"]]), np.array([[0, np.inf]])])  # fmt: skip
+def test_points_that_are_none(file, wrong):
+    with pytest.raises(Refused, match="points"):
+        read_npz(saved(file, points=wrong), "set", "train")

@@ -1,4 +1,4 @@
-"""Images in an `.npz`: `images`, and `labels` or `conditions` if there are any."""
+"""Images in an `.npz`: `images`, and `labels` or `conditions` if there are any; or `points` in the plane."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FORM = "Save with numpy.savez(path, images=uint8 [N, C, H, W], labels=int [N]).
 
 
 def read_npz(path: Path, name: str, split: str) -> Dataset:
-    """A split of the images in an `.npz`.
+    """A split of the images, or the points, in an `.npz`.
 
     The arrays are `images` (uint8 [N, C, H, W], [N, H, W, C] or [N, H, W]) and, optionally, `labels` ([N],
     whole numbers or text) and `conditions` ([N, V], any numbers); or the same with `train_` and `test_` before them,
     for a file that has splits.
-    Pickled arrays are never read.
+    Or one array, `points` ([N, 2], any numbers). Pickled arrays are never read.
 
     Raises:
         Refused: not a file of numpy's, the arrays missing, or of a wrong type or shape.
@@ -33,6 +33,8 @@ def read_npz(path: Path, name: str, split: str) -> Dataset:
                 raise Refused(f"{path}: not an .npz file", _FORM)
             with archive:
                 known = set(archive.files)
+                if "points" in known:
+                    return _points(path, name, split, _array(path, "points", archive["points"]))
                 parts = _parts(path, known, split)
                 images = [_layout(path, key, archive[key]) for key, _ in parts]
                 raw = [_array(path, label, archive[label]) for _, label in parts if label in known]
@@ -68,6 +70,17 @@ def read_npz(path: Path, name: str, split: str) -> Dataset:
         split=split if has_splits else "all",
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _points(path: Path, name: str, split: str, array: NDArray[np.generic]) -> Dataset:
+    if split == "test":
+        raise Refused(f"{path}: has no test split", "Points come in one array, `points`.")
+    if array.ndim != 2 or array.shape[1] != 2 or not len(array) or array.dtype.kind not in "iuf":
+        raise Refused(f"{path}: `points` is {array.dtype} {list(array.shape)}; points are numbers [N, 2]")
+    points = array.astype(np.float32)
+    if not np.isfinite(points).all():
+        raise Refused(f"{path}: some points are not finite")
+    return Dataset(name, "points", (2,), len(points), points, split="all")
 
 
 def _parts(path: Path, known: set[str], split: str) -> list[tuple[str, str]]:

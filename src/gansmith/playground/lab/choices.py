@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,17 @@ from gansmith.playground.lab.play import Play
 from gansmith.playground.lab.settings import DATASETS, Settings, from_drawn
 
 
-@lru_cache(maxsize=1)
+_TRYING = Lock()
+
+
 def choices() -> dict[str, Any]:
     """The choices by setting, each a list of names."""
+    with _TRYING:  # who asks meanwhile waits, and does not try them all again
+        return _tried()
+
+
+@lru_cache(maxsize=1)
+def _tried() -> dict[str, Any]:
     losses = build.functions(adversarial, adversarial.AdversarialLoss)
     penalties = sorted({name for room in build.PENALTIES for name in build.functions(*room)})
     return {

@@ -35,13 +35,13 @@ def _pair(name: str, rounds: int, trouble: str, fails: dict[str, Any], cure: dic
     return Exhibit(name, failing, Settings.model_validate({**failing.model_dump(), **cure}), rounds, trouble)
 
 
-_R12 = {"loss": "relativistic", "penalties": {"r1": 0.1, "r2": 0.1}}
+_R12 = {"loss": "relativistic", "penalties": {"r1": 0.05, "r2": 0.05}, "beta1": 0.0}
 
 EXHIBITS = (
     _pair(
         "collapse", 1500, "mode collapse",
         {"data": "ring", "loss": "nonsaturating", "d_lr": 2e-4, "g_lr": 1e-3, "beta1": 0.5, "g_steps": 5},
-        {**_R12, "d_lr": 2e-3, "g_lr": 2e-3, "beta1": 0.0, "g_steps": 1},
+        {**_R12, "d_lr": 1e-3, "g_lr": 1e-3, "g_steps": 1},
     ),
     _pair(
         "cycling", 2000, "cycling",
@@ -52,7 +52,7 @@ EXHIBITS = (
     _pair(
         "overpowered", 1500, "discriminator too strong",
         {"data": "ring", "loss": "nonsaturating", "d_lr": 5e-3, "g_lr": 1e-5, "beta1": 0.5, "d_steps": 5},
-        {**_R12, "d_lr": 2e-3, "g_lr": 2e-3, "d_steps": 1},
+        {**_R12, "d_lr": 1e-3, "g_lr": 1e-3, "d_steps": 1},
     ),
     _pair(
         "vanishing", 1000, "discriminator too strong",

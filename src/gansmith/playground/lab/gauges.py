@@ -19,7 +19,7 @@ from gansmith.metrics.modes import mode_coverage
 from gansmith.metrics.wasserstein import wasserstein_distance
 from gansmith.playground.lab.play import Play
 
-SAMPLES, PAIRED, FLOORS = 1000, 256, 5
+SAMPLES, PAIRED, FLOORS = 1000, 256, 3
 """Fakes whose modes are counted, and of which the exact distance is taken (its cost grows as the cube); and sets of as
 many other real examples, whose mean distance is what even perfect fakes would have."""
 

@@ -59,12 +59,12 @@ class Settings(Frozen):
 
     data: Literal["ring", "grid", "two-gaussians", "spiral", "moons", "line", "disjoint", "drawn"] = "ring"
     loss: Annotated[str, Field(max_length=64)] = "relativistic"
-    penalties: dict[str, Weight] = Field(default={"r1": 0.1, "r2": 0.1}, max_length=8)
+    penalties: dict[str, Weight] = Field(default={"r1": 0.05, "r2": 0.05}, max_length=8)
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     d_lr: Rate = 2e-3
-    g_lr: Rate = 2e-3
+    g_lr: Rate = 5e-4
     beta1: Beta = 0.0
-    beta2: Beta = 0.99
+    beta2: Beta = 0.999
     d_steps: Steps = 1
     g_steps: Steps = 1
     d_width: Width = 64
@@ -91,7 +91,7 @@ class Settings(Frozen):
             out[f"{side}.hidden"], out[f"{side}.dropout"] = [width] * depth, 0
         out |= {"noise": self.noise, "batch": self.batch, "seed": self.seed, "ema": None, "compile": "off"}
         plain = {"discriminator_steps": 1, "game.generator_steps": 1}
-        return {name: value for name, value in out.items() if plain.get(name) != value}
+        return {name: value for name, value in out.items() if name not in plain or plain[name] != value}
 
     def recipe(self, images: int = MOST) -> Recipe:
         """The recipe, of a training so long."""
