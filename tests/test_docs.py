@@ -122,7 +122,6 @@ TOYS = {
     "HiFiGAN": lambda cls: cls(
         dense(8, *SOUND), Listens(2), Listens(3), lambda s: s.unfold(2, 4, 4).abs().mean(3)[:, 0]
     ),
-    "CycleGAN": lambda cls: cls(dense(16, *IMAGE), dense(16, *IMAGE), dense(16, 1), dense(16, 1), IMAGE),
     "CTGAN": lambda cls: cls(dense(11, *ROW), dense(70, 1)),
     "SeqGAN": lambda cls: cls(Recurrent(), dense(35, 1)),
     "Unrolled": lambda cls: cls(dense(8, *IMAGE), dense(16, 1)),
@@ -158,8 +157,6 @@ def make(sketches, name, batch=20):
 
     def at(first):  # what a feed of pairs and a sampler of conditions would bring
         data = plain(first).data
-        if name == "CycleGAN":
-            return Batch(data, None, {"b": -data})
         if name == "CTGAN":
             return Batch(data, None, {"condition": torch.eye(3)[(torch.arange(batch) + first) % 3]})
         return Batch(data)

@@ -1,5 +1,6 @@
 import pytest
 
+from gansmith.cli import train
 from gansmith.cli.train import default_out
 
 
@@ -76,3 +77,15 @@ def test_other_flags_are_passed_on(cli, engine, flag):
     cli("train", "--data", "toy", "--out", "x", flag, "value")
     name = {"--from": "start_from", "--data-root": "data_root", "--device": "device"}[flag]
     assert engine.calls[0][name] == "value"
+
+
+@pytest.mark.parametrize("given", [["--data", "A:one", "B:two"], ["--data=A:one", "B:two"], ["--data", "A:one B:two"]])
+def test_two_folders_are_one_source(given):
+    args, fields = train.parser().read_with_fields(train.two_sides(["cyclegan", *given, "--resolution", "64"]))
+    assert (args.recipe, args.data, fields) == ("cyclegan", "A:one B:two", {})
+    assert train.two_sides(["A:one", "B:two"]) == ["A:one", "B:two"]
+
+
+def test_derived_pairs_are_a_field_of_the_data():
+    args, fields = train.parser().read_with_fields(["pix2pix", "--data", "x", "--derive", "edges"])
+    assert train.arguments(args, fields)["overrides"]["data.derive"] == "edges"

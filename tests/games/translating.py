@@ -26,7 +26,7 @@ def lazies(*names: str) -> dict[str, Lazy]:
 
 def generator(back: bool = False, **fields: Any) -> nn.Module:
     cls = translator.Back if back else translator.Generator
-    return cls(A, B, width=2, blocks=2, **fields)
+    return cls(A, B, width=2, blocks=1, **fields)
 
 
 def drawer(**fields: Any) -> nn.Module:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from gansmith import media, page
 from gansmith.data import open_dataset, stores
 from gansmith.data.dataset import Dataset, Problem
-from gansmith.data.feed import Feed
 from gansmith.data.finish import reserve
 from gansmith.data.pairs import blinded
 from gansmith.data.pictures import CHANNELS, Decoder, Unreadable, quietly
@@ -250,8 +249,7 @@ def examples(model: Model, data: Dataset | None = None) -> tuple[Held, str]:
     else:
         unseen = unseen_split(known, spec, opened=data is None)
         held, what = (blinded(known), "of the training") if unseen is None else (unseen, f"of the {unseen.split} split")
-    feed = Feed(held, batch=min(16, held.count), seed=0, device=model.device, workers=0)
-    return Held(model.game, feed), f"{held.count:,} examples {what}"
+    return Held(model.game, held, model.device), f"{held.count:,} examples {what}"
 
 
 def write_page(model: Model, out: str | Path, *, data: Dataset | None = None, n: int = 16, scored: int = 1000) -> Path:
@@ -279,9 +277,9 @@ def write_page(model: Model, out: str | Path, *, data: Dataset | None = None, n:
     )  # fmt: skip
     better = {"lower": "lower is better", "higher": "higher is better"}
     scores = "".join(
-        f"<tr><td>{escape(name)}</td><td>{page.figure(value)}</td><td>{better[held.better[name]]}</td></tr>"
-        for name, value in numbers.items()
-        if name in held.better
+        f"<tr><td>{escape(name)}</td><td>{page.figure(mean.value)} ± {page.rough(mean.error)}</td>"
+        f"<td>{better[held.better[name]]}</td></tr>"
+        for name, mean in numbers.items()
     )
     title = f"{model.recipe.name}: {what}"
     over = f"After {model.images:,} images; means over {min(scored, held.dataset.count):,} of them."

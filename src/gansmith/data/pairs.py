@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -238,7 +237,6 @@ def _opened(data: bytes):
         raise Unreadable("is not a picture, or is damaged") from error
 
 
-@lru_cache(maxsize=1)
 def _sizes(store: Store) -> list[tuple[int, int] | None]:
     """(width, height) of each picture as its head tells it, upright; None where that cannot be read."""
     from PIL import Image
@@ -272,7 +270,7 @@ def _check_halves(store: Store, root: Path) -> None:
 def _check_sizes(one: Collection, other: Collection, spec: Data) -> None:
     """Refuse pairs of unlike sizes; where a resolution is given, of unlike shapes."""
     wrong = []
-    for name, mine, theirs in zip(one.store.names, _sizes(one.store), _sizes.__wrapped__(other.store), strict=True):
+    for name, mine, theirs in zip(one.store.names, _sizes(one.store), _sizes(other.store), strict=True):
         if mine is None or theirs is None or mine == theirs:
             continue
         if spec.resolution is None or abs(mine[0] * theirs[1] / (mine[1] * theirs[0]) - 1) > 0.02:
