@@ -28,6 +28,10 @@ QUALITY = 95
 
 _LOSSY = ("JPEG", "WEBP", "AVIF", "MPO")
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_DESCRIBES = {270, 271, 272, 282, 283, 296, 305, 306, 315, 33432}
+"""Tags of a description, the camera, the pixels of an inch, the program, the date, the artist and the copyright."""
+_INNER = (34665, 34853)
+"""Where the camera's settings and the place on Earth are."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -78,13 +82,29 @@ def read(path: Path) -> Photo:
         with quietly(), Image.open(io.BytesIO(data)) as image:
             kind, info = image.format or "PNG", dict(image.info)
             pixels = _deep(data, image) if _is_deep(data, image) else _plain(image, kind)
-            exif = image.getexif()
+            exif = _told_of(image, kind)
             cmyk = image.mode == "CMYK"
     except Unreadable:
         raise
     except Exception as error:  # as in data/pictures.py: a damaged file raises anything at all
         raise Unreadable(why(error)) from None
-    return Photo(pixels, kind, None if cmyk else info.get("icc_profile"), exif.tobytes() if len(exif) else None)
+    return Photo(pixels, kind, None if cmyk else info.get("icc_profile"), exif)
+
+
+def _told_of(image: Image, kind: str) -> bytes | None:
+    """A picture's EXIF; of a TIFF file, where it lies among what says how the pixels are stored, without that."""
+    exif = image.getexif()
+    if kind == "TIFF":  # which Pillow has turned upright, besides
+        from PIL.Image import Exif
+
+        kept = Exif()
+        for tag in _DESCRIBES & set(exif):
+            kept[tag] = exif[tag]
+        for place in _INNER:
+            if inner := exif.get_ifd(place):
+                kept[place] = inner
+        exif = kept
+    return exif.tobytes() if len(exif) else None
 
 
 def _plain(image: Image, kind: str) -> Pixels:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from gansmith.applications import photos
@@ -21,6 +23,7 @@ from gansmith.data.stores import open_folder
 from gansmith.engine import hardware
 from gansmith.errors import Refused
 from gansmith.model import load
+from gansmith.networks import rrdb
 
 TILE = 192
 """Pixels of a tile's side, before the network."""
@@ -208,8 +211,19 @@ def between(first: nn.Module | None, second: nn.Module, share: float, where: str
                 tensor.copy_(theirs[name].to(tensor.device).lerp(tensor, share))
 
 
+class _Plain(nn.Module):
+    """A network of pictures in [0, 1], as one of pictures in [-1, 1]."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network((x + 1) / 2) * 2 - 1
+
+
 def of_weights(file: str | Path, *, device: str = "auto", **how: Any) -> Upscaler:
-    """A published network (ESRGAN, Real-ESRGAN and its kin) from its file of weights, by the library spandrel.
+    """A published network from its file of weights: ESRGAN and Real-ESRGAN, and others by the library spandrel.
 
     Args:
         file: `.pth` or `.safetensors`; nothing in it is executed.
@@ -217,38 +231,51 @@ def of_weights(file: str | Path, *, device: str = "auto", **how: Any) -> Upscale
         how: `tile`, `overlap` and `ensemble` of `Upscaler`.
 
     Raises:
-        Refused: the library is not there, or the file is none that it knows.
+        Refused: the file is none that is known, or needs the library.
     """
-    try:
-        from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
-    except ImportError:
-        raise Refused("published weights need the library spandrel", "pip install 'gansmith[esrgan]'") from None
     path, place = Path(file), hardware.pick_device(device)
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            held: Any = load_file(path)
-        else:
-            held = torch.load(path, map_location="cpu", weights_only=True)
-        found = ModelLoader(place).load_from_state_dict(held)
+        safe = path.suffix == ".safetensors"
+        held: Any = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (UnsupportedModelError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError,
-            AttributeError) as error:  # fmt: skip
-        raise Refused(f"{path}: is no file of weights that spandrel knows ({type(error).__name__})") from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        raise Refused(f"{path}: is no file of weights, or damaged") from None
+    own = rrdb.of_published(held) if isinstance(held, Mapping) else None
+    if own is not None:
+        return Upscaler(_Plain(own), path.name, own.scale, own.channels, own.reach, device=place, **how)
+    found = _by_spandrel(held, path)
+    return Upscaler(_Plain(found), path.name, found.scale, found.input_channels, device=place, **how)
+
+
+def _by_spandrel(held: Any, path: Path) -> Any:
+    try:
+        from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+    except (ImportError, RuntimeError) as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "spandrel"
+        why = "" if missing else f", which cannot be imported ({str(error).splitlines()[0]})"
+        other = "pip install 'gansmith[esrgan]'" if missing else "Install the torchvision that belongs to this torch."
+        raise Refused(f"{path}: not ESRGAN's network; others need the library spandrel{why}", other) from None
+    try:
+        found = ModelLoader("cpu").load_from_state_dict(held)
+    except (UnsupportedModelError, RuntimeError, ValueError, KeyError, AttributeError) as error:
+        raise Refused(f"{path}: is no file of weights that is known ({type(error).__name__})") from None
     if not isinstance(found, ImageModelDescriptor) or found.scale < 2 or found.input_channels != found.output_channels:
         raise Refused(f"{path}: {found.architecture.name} makes no picture larger")
+    return Described(found)
 
-    class Adapted(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = found.model
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return found((x + 1) / 2) * 2 - 1
+class Described(nn.Module):
+    """A network that spandrel has loaded, padded and called as it wants to be."""
 
-    return Upscaler(Adapted(), path.name, found.scale, found.input_channels, device=place, **how)
+    def __init__(self, found: Any) -> None:
+        super().__init__()
+        self.model, self.found = found.model, [found]
+        self.scale, self.input_channels = int(found.scale), int(found.input_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[1, C, H, W] in [0, 1] → [1, C, scale · H, scale · W]."""
+        return self.found[0](x)
 
 
 # --- files -----------------------------------------------------------------------------------------

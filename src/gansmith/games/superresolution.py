@@ -15,7 +15,8 @@ from gansmith.data.dataset import Batch
 from gansmith.draws import Draws
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss
-from gansmith.losses.likeness import luma, psnr, ssim
+from gansmith.losses.brightness import luma
+from gansmith.losses.likeness import psnr, ssim
 from gansmith.losses.perceptual import URL, VARIABLE, Perceptual, at_hand
 from gansmith.networks.layers import Critic, couples, judge, read, run, still, wide
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from gansmith.errors import Refused
-from gansmith.losses import likeness
+from gansmith.losses.brightness import luma as brightness
 from gansmith.metrics.extractor import as_tensor
 from gansmith.metrics.measure import Materials, Measure, Value
 
@@ -159,7 +159,7 @@ def _seen(x: Images, y: Images, luma: bool, crop: int, least: int) -> tuple[torc
         what = "1 scale needs" if not crop else f"without {crop} at each edge, this needs"
         raise Refused(f"{what} {least + 2 * crop} pixels a side or more, not {side}")
     if luma:
-        a, b = (127.5 * (likeness.luma(each / 127.5 - 1) + 1) for each in (a, b))
+        a, b = (127.5 * (brightness(each / 127.5 - 1) + 1) for each in (a, b))
     inner = slice(crop, -crop or None)
     return a[:, :, inner, inner], b[:, :, inner, inner]
 

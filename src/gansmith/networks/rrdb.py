@@ -6,7 +6,9 @@ Wang et al., 2018, Section 3.1 (arXiv:1809.00219).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -106,3 +108,52 @@ class Generator(nn.Module):
         for step, up in zip(self.steps, self.ups, strict=True):
             x = F.leaky_relu(up(F.interpolate(x, scale_factor=step, mode="nearest")), SLOPE, inplace=True)
         return self.last(F.leaky_relu(self.wide(x), SLOPE, inplace=True))
+
+
+_PUBLISHED = (
+    (re.compile(r"(?:body|RRDB_trunk)\.(\d+)\.(?:rdb|RDB)(\d)\.conv(\d)"), "blocks.{}.dense.{}.convs.{}"),
+    (re.compile(r"(?:conv_up|upconv)(\d)"), "ups.{}"),
+    (re.compile(r"conv_first"), "first"),
+    (re.compile(r"conv_body|trunk_conv"), "middle"),
+    (re.compile(r"conv_hr|HRconv"), "wide"),
+    (re.compile(r"conv_last"), "last"),
+)
+"""How the authors' files name the layers, in ESRGAN's and in Real-ESRGAN's; they count from 1 but for the blocks."""
+
+
+def of_published(held: Mapping[str, Any]) -> Generator | None:
+    """The network that a file of ESRGAN's or Real-ESRGAN's weights holds, which takes pictures in [0, 1].
+
+    Args:
+        held: what the file holds: weights by name, or these under `params_ema` or `params`.
+
+    Returns:
+        None where they are those of another network.
+    """
+    inner = held.get("params_ema", held.get("params", held))
+    named: dict[str, torch.Tensor] = {}
+    for key, value in inner.items() if isinstance(inner, Mapping) else ():
+        stem, _, kind = str(key).rpartition(".")
+        found = [(pattern.fullmatch(stem), name) for pattern, name in _PUBLISHED]
+        own = next((name.format(*_from_zero(match)) for match, name in found if match), None)
+        if own is None or not isinstance(value, torch.Tensor):
+            return None
+        named[f"{own}.{kind}"] = value
+    first, grown = named.get("first.weight"), named.get("blocks.0.dense.0.convs.0.weight")
+    if first is None or grown is None or first.dim() != 4 or grown.dim() != 4:
+        return None
+    blocks = 1 + max(int(name.split(".")[1]) for name in named if name.startswith("blocks."))
+    scale = 2 ** sum(name.startswith("ups.") and name.endswith("weight") for name in named)
+    if scale not in (2, 4):
+        return None
+    network = Generator((first.shape[1], scale, scale), scale, first.shape[0], blocks, grown.shape[0])
+    try:
+        network.load_state_dict(named)
+    except RuntimeError:  # other layers, or others' shapes
+        return None
+    return network
+
+
+def _from_zero(match: re.Match[str]) -> list[int]:
+    numbers = [int(each) for each in match.groups()]
+    return [numbers[0], *(n - 1 for n in numbers[1:])] if len(numbers) > 1 else [n - 1 for n in numbers]
