@@ -1,10 +1,13 @@
+import contextlib
 import http.client
 import json
+import socket
 import threading
 import time
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from gansmith.playground import server
 
@@ -65,6 +68,16 @@ def test_another_pages_script_is_not_let_in(port):
             Client(port, origin=origin)
     with Client(port, origin=f"http://127.0.0.1:{port}") as page:
         assert page.ask("hello")
+
+
+@pytest.mark.parametrize(("name", "let_in"), [("evil.example", False), ("localhost", True)])
+def test_a_strangers_name_that_leads_here_is_not_let_in(port, name, let_in):
+    here, address = socket.create_connection(("127.0.0.1", port)), f"{name}:{port}"
+    asked = {"origin": f"http://{address}", "sock": here}
+    with contextlib.ExitStack() as told:
+        if not let_in:
+            told.enter_context(pytest.raises(InvalidStatus))
+        connect(f"ws://{address}/socket", **asked).close()
 
 
 def test_what_is_malformed_is_answered_plainly_and_the_line_stays(port):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import importlib
+import ipaddress
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -79,7 +80,8 @@ def application(runs: Path, token: str | None = None) -> FastAPI:
 
     @app.websocket("/socket")
     async def socket(connection: WebSocket, token: str = "") -> None:  # pyright: ignore[reportUnusedFunction]
-        if not _allowed(app.state.token, token) or not _same_origin(connection):
+        here = _same_origin(connection) and (app.state.token is not None or _asked_for_this_machine(connection))
+        if not here or not _allowed(app.state.token, token):
             await connection.close(1008, "not allowed")
             return
         await connection.accept()
@@ -106,6 +108,19 @@ def _same_origin(connection: WebSocket) -> bool:
         return True
     try:
         return urlsplit(origin).netloc == connection.headers.get("host")
+    except ValueError:
+        return False
+
+
+def _asked_for_this_machine(connection: WebSocket) -> bool:
+    """Whether the address names this machine.
+
+    A stranger's name may be made to lead to the loopback address after its page has been loaded (DNS rebinding): then
+    the origin is the host, and only the name tells.
+    """
+    name = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
 

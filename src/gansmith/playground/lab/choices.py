@@ -14,7 +14,6 @@ from gansmith.losses import adversarial
 from gansmith.playground.lab.play import Play
 from gansmith.playground.lab.settings import DATASETS, Settings, from_drawn
 
-
 _TRYING = Lock()
 
 
