@@ -77,7 +77,7 @@ def test_a_strangers_name_that_leads_here_is_not_let_in(port, name, let_in):
     with contextlib.ExitStack() as told:
         if not let_in:
             told.enter_context(pytest.raises(InvalidStatus))
-        connect(f"ws://{address}/socket", **asked).close()
+        told.enter_context(connect(f"ws://{address}/socket", **asked))
 
 
 def test_what_is_malformed_is_answered_plainly_and_the_line_stays(port):
