@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from gansmith.build import Facts, build
-from gansmith.networks import layers, r3gan
+from gansmith.networks import layers, r3gan, srresnet
 from gansmith.networks.convolution import Conv2d, ConvTranspose2d
 from gansmith.recipe import Recipe
 from gansmith.schedule import value_at
@@ -45,7 +45,10 @@ def _contiguous(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[to
     return tuple(x.contiguous() for x in inputs)
 
 
-OF_STOCK = (r3gan.Block, layers.ClassNoise, layers.ClassLogit)
+OF_STOCK = (
+    r3gan.Block, layers.ClassNoise, layers.ClassLogit, srresnet.Block,
+    srresnet.Shuffled, srresnet.Enlarge,
+)  # fmt: skip
 """Layers of gansmith's that are nothing but the layers in them."""
 
 

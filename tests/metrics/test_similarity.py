@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from gansmith.errors import Refused
-from gansmith.metrics.similarity import WEIGHTS, ms_ssim, ms_ssim_diversity, scales_for, ssim
+from gansmith.metrics.similarity import WEIGHTS, ms_ssim, ms_ssim_diversity, psnr, scales_for, ssim
 
 
 def pictures(n=3, channels=2, height=40, width=52, seed=0):
@@ -103,3 +103,33 @@ def test_a_read_only_array_is_taken():
     x = pictures(1, 1, 16, 16)
     x.flags.writeable = False
     assert ssim(x, x).tolist() == pytest.approx([1])
+
+
+@pytest.mark.parametrize("luma", [False, True])
+@pytest.mark.parametrize("crop", [0, 4])
+def test_psnr_by_hand(luma, crop):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (2, 3, 3, 20, 24), dtype=np.uint8)
+    a, b = (each.astype(np.float64) for each in (x, y))
+    if luma:
+        weights = np.array([65.481, 128.553, 24.966]) / 255
+        a, b = (16 + np.einsum("c,nchw->nhw", weights, each)[:, None] for each in (a, b))
+    inner = slice(crop, -crop or None)
+    error = ((a - b)[:, :, inner, inner] ** 2).mean((1, 2, 3))
+    np.testing.assert_allclose(psnr(x, y, luma=luma, crop=crop), 10 * np.log10(255**2 / error), rtol=1e-12)
+    assert psnr(x, x).isinf().all()
+
+
+def test_ssim_of_the_brightness_without_the_edges():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (2, 3, 24, 28), dtype=np.uint8)
+    y = np.clip(x + rng.normal(0, 20, x.shape), 0, 255).astype(np.uint8)
+    weights = np.array([65.481, 128.553, 24.966]) / 255
+    bright = [16 + np.einsum("c,nchw->nhw", weights, each.astype(np.float64))[:, None] for each in (x, y)]
+    torch.testing.assert_close(ssim(x, y, luma=True), ssim(*map(torch.from_numpy, bright)))
+    torch.testing.assert_close(ssim(x, y, crop=3), ssim(x[:, :, 3:-3, 3:-3], y[:, :, 3:-3, 3:-3]))
+    z = y.copy()
+    z[:, :, :3] = 0  # what is cut off does not count
+    torch.testing.assert_close(ssim(x, z, crop=3), ssim(x, y, crop=3))
+    with pytest.raises(Refused, match="without 7 at each edge, this needs 25 pixels a side or more, not 24"):
+        ssim(x, y, crop=7)

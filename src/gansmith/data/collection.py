@@ -144,7 +144,7 @@ def _patches(whole: Dataset, collection: Collection, found: Scan, spec: Data) ->
     assert spec.patch is not None
     read = Read(collection.store, decoder(spec), found.good)
     if whole.array is not None:
-        return cut(whole, found.each, whole.array, spec.patch)
+        return cut(whole, found.each, whole.array, spec.patch)  # type: ignore[arg-type]
     if whole.shape[0] * sum(height * width for height, width in found.each) > IN_MEMORY:
         return cut(whole, found.each, read, spec.patch)
     with quietly(), ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
