@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from engine.playing import numerics, play, unlike
 
+from gansmith import recipe as recipes
+from gansmith.build import Facts, build
+from gansmith.data.dataset import Beside, Dataset
 from gansmith.draws import Draws
+from gansmith.engine.player import Player
 from gansmith.games.cycle import Cycle
 from gansmith.losses import adversarial
 from gansmith.networks import patchgan, translator
@@ -120,3 +126,30 @@ def test_what_it_cannot_be_is_said():
         make(identity=0.5)
     with pytest.raises(ValueError, match="must not be below 0"):
         make(pool=-1)
+
+
+def test_a_resumed_training_goes_on_bit_for_bit_pools_included():
+    random = np.random.default_rng(0)
+    a, b = (random.integers(0, 256, (n, *shape), dtype=np.uint8) for n, shape in ((7, A), (5, B["b"])))
+    other = Dataset("b", "image", B["b"], 5, array=b, fingerprint="b")
+    dataset = Dataset("a", "image", A, 7, array=a, fingerprint="a", beside={"b": Beside(other, paired=False)})
+    fields = {
+        "game": {"name": "cycle", "identity": 0, "pool": 4}, "loss": "least-squares", "batch": 2, "images": 100,
+        "generator": {"network": "translator", "width": 2, "blocks": 1}, "precision": "fp32",
+        "discriminator": {"network": "patchgan", "width": 2},
+        "networks": {"back": {"network": "translator", "width": 2, "blocks": 1},
+                     "back_discriminator": {"network": "patchgan", "width": 2}},
+    }  # fmt: skip
+    recipe = recipes.validate(fields, "test")
+
+    def player() -> Player:
+        game = build(recipe, Facts(A, beside=B))
+        return Player(game, dataset, recipe, torch.device("cpu"), numerics())
+
+    whole, first, second = player(), player(), player()
+    play(whole, 8)
+    play(first, 5)
+    second.load({name: tensor.clone() for name, tensor in first.tensors().items()}, first.clock())
+    play(second, 3)
+    assert float(whole.states["filled_a"].sum()) == 4
+    assert unlike(whole, second) == []

@@ -18,6 +18,7 @@ from gansmith.networks.layers import (
     InstanceNorm,
     checked_moments,
     couples,
+    fixed,
     one_hot,
     pad_to,
     run,
@@ -321,3 +322,13 @@ def test_instance_norm_is_of_each_example_alone_in_training_and_in_use(count: in
     (mine,), (theirs,) = (torch.autograd.grad(y.pow(3).sum(), x) for y in (norm(x), wanted))
     torch.testing.assert_close(mine, theirs)
     assert torch.autograd.gradgradcheck(lambda z: norm(z).pow(2).sum(), (x,))
+
+
+def test_a_fixed_network_hands_gradients_through_and_gets_none():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 1)
+    x = torch.randn(3, 2, requires_grad=True)
+    with fixed(second):
+        y = second(first(x)).sum()
+    assert all(p.requires_grad for p in second.parameters())
+    got = torch.autograd.grad(y, [x, *first.parameters(), *second.parameters()], allow_unused=True)
+    assert [g is None for g in got] == [False] * 3 + [True] * 2

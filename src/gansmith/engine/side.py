@@ -28,6 +28,11 @@ def _flat_view(flat: torch.Tensor, at: int, like: torch.Tensor) -> torch.Tensor:
     return piece.view(like.shape)
 
 
+def _dense(piece: torch.Tensor) -> torch.Tensor:
+    """A piece in the order in which it lies: torch's fused kernel copies what it does not hold for contiguous."""
+    return piece.permute(0, 2, 3, 1) if piece.dim() == 4 else piece
+
+
 class Flat:
     """Named parameters laid out in one flat tensor.
 
@@ -99,7 +104,7 @@ class FusedAdam:
             state["step"].add_(1)
         with torch.no_grad():
             self.kernel(
-                weights, list(grads), means, squares, [], steps, lr=lr, beta1=b1, beta2=b2,
+                weights, [_dense(grad) for grad in grads], means, squares, [], steps, lr=lr, beta1=b1, beta2=b2,
                 weight_decay=self.recipe.weight_decay, eps=self.recipe.eps, amsgrad=False, maximize=False,
             )  # fmt: skip
 
@@ -108,7 +113,7 @@ class FusedAdam:
         for flat, state in zip(self.flats, self.states, strict=True):
             whole = [flat.master, state["exp_avg"], state["exp_avg_sq"]]
             for got, tensor in zip(out, whole, strict=False):
-                got += flat.views(tensor).values() if pieces else [tensor]
+                got += map(_dense, flat.views(tensor).values()) if pieces else [tensor]
             out[3] += [state["step"]] * (len(flat.parameters) if pieces else 1)
         return out
 

@@ -16,7 +16,7 @@ from gansmith.games.synthesis import Lazy
 from gansmith.losses.adversarial import AdversarialLoss
 from gansmith.losses.likeness import told
 from gansmith.losses.penalties import Penalty
-from gansmith.networks.layers import couples, run, still
+from gansmith.networks.layers import couples, fixed, run, still
 
 
 def by_example(values: torch.Tensor) -> torch.Tensor:
@@ -100,7 +100,8 @@ class Translating(Game):
         self, network: nn.Module, fake: torch.Tensor, real: torch.Tensor, given: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The generator's adversarial term, [B]."""
-        on_fake = self.judged(network, fake, given)
+        with fixed(network):
+            on_fake = self.judged(network, fake, given)
         on_real = torch.zeros_like(on_fake)
         if self.loss.relativistic:
             with torch.no_grad():

@@ -157,6 +157,22 @@ def still() -> Iterator[None]:
         _STILL.reset(token)
 
 
+@contextmanager
+def fixed(network: nn.Module) -> Iterator[None]:
+    """Take a network's weights for constants, inside the block: so that no backward pass works out their gradients.
+
+    A move differentiates by what it trains alone; but a convolution of ours cannot know that of itself.
+    """
+    held = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in held:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in held:
+            parameter.requires_grad_(True)
+
+
 def is_still() -> bool:
     """Whether a pass only repeats an earlier one, so that no running statistic is to move."""
     return _STILL.get()
