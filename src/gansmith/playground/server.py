@@ -62,6 +62,7 @@ def application(runs: Path, token: str | None = None) -> FastAPI:
         warming = [asyncio.create_task(asyncio.to_thread(_warm, name)) for name in ROOMS]
         yield
         await asyncio.gather(*warming)
+        house.close()
 
     app = FastAPI(title="gansmith playground", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 

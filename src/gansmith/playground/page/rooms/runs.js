@@ -61,7 +61,7 @@ class Room {
 
   tick() {
     if (this.closed) return;
-    const live = this.rows.some((row) => ["running", "starting"].includes(row.status));
+    const live = this.rows.some((row) => ["running", "starting", "reading"].includes(row.status));
     this.timer = setTimeout(async () => {
       if (!document.hidden) await this.refresh();
       this.tick();
