@@ -136,6 +136,7 @@ class Room {
   // --- the list -----------------------------------------------------------------------------------
 
   draw() {
+    this.empty.hidden = Boolean(this.rows.length);
     this.empty.textContent = this.rows.length ? "" : this.words("runs.none", { folder: this.folder });
     const there = new Map([...this.body.children].map((line) => [line.dataset.run, line]));
     const lines = this.rows.map((row) => {
