@@ -195,7 +195,7 @@ class Follower:
         warnings: clock and text.
         snapshots: clocks.
         images, total: the clock, and where it ends.
-        time: of the last event, in seconds since 1970.
+        began, time: of the first and of the last event, in seconds since 1970.
         reason: how it ended, or None.
         behind: whether there is more to be read than one look could.
         bytes_read: of its events, over all looks.
@@ -262,7 +262,7 @@ class Follower:
         self.warnings: list[tuple[int, str]] = []
         self.snapshots: list[int] = []
         self.warned = 0
-        self.images, self.total, self.seconds, self.rate, self.time = 0, 0, 0.0, 0.0, 0.0
+        self.images, self.total, self.seconds, self.rate, self.time, self.began = 0, 0, 0.0, 0.0, 0.0, 0.0
         self.reason: str | None = None
         self._begun = self.behind = False
 
@@ -308,6 +308,7 @@ class Follower:
 
     def _begin(self, images: int, event: Mapping[str, Any]) -> None:
         self._begun, self.reason = True, None
+        self.began = self.began or self.time
         self.total = int(event["total"]) if is_number(event.get("total")) else self.total
 
     def _end(self, images: int, event: Mapping[str, Any]) -> None:

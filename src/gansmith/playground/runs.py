@@ -98,7 +98,8 @@ class Runs:
             end = time.monotonic() + PATIENCE
             rows = [self._row(name, run, max(end - time.monotonic(), 0.0)) for name, run in found.items()]
             rows += [self._unborn(name) for name in self.trainings.names() if name not in found]
-            rows.sort(key=lambda row: (row["written"] is not None, -(row["written"] or 0.0), row["run"]))
+            # By when they began, which stays: two that are trained must not change places each second.
+            rows.sort(key=lambda row: (row["began"] is not None, -(row["began"] or 0.0), row["run"]))
             self._listed = time.monotonic(), {"folder": str(self.folder.path), "runs": rows}
             return self._listed[1]
 
@@ -170,7 +171,7 @@ class Runs:
 
     def _row(self, name: str, run: Run, patience: float = PATIENCE) -> dict[str, Any]:
         begun = self.trainings.living(name)
-        row: dict[str, Any] = {"run": name, "title": name if name != "." else run.path.resolve().name, "written": None}
+        row: dict[str, Any] = {"run": name, "title": name if name != "." else run.path.resolve().name, "began": None}
         try:
             follower = self._follower(name, run, patience)
             info, recipe = follower.info.get(), follower.recipe.get()
@@ -191,7 +192,7 @@ class Runs:
             "use": info.get("use"), "images": follower.images, "total": total, "seconds": follower.seconds,
             "rate": follower.rate if going else None, "left": left, "status": status, "best": best,
             "warned": follower.warned, "snapshot": follower.snapshots[-1] if follower.snapshots else None,
-            "written": follower.time or follower.written(), "models": bool(run.checkpoints()), "stop": mine,
+            "began": follower.began or follower.written(), "written": follower.time, "models": bool(run.checkpoints()), "stop": mine,
             "resume": not mine and status not in ("done", "converged", "reading"),
             "said": self.trainings.said(name) if self.trainings.code(name) else "",
         }  # fmt: skip
@@ -201,7 +202,7 @@ class Runs:
         living = self.trainings.living(name)
         status = "starting" if living else "failed to start"
         return {
-            "run": name, "title": name, "written": None, "status": status, "said": self.trainings.said(name),
+            "run": name, "title": name, "began": None, "status": status, "said": self.trainings.said(name),
             "stop": living, "resume": False, "unborn": True,
         }  # fmt: skip
 
