@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+import gansmith
 from gansmith import recipe as recipes
 from gansmith.data.dataset import Batch, Dataset
 from gansmith.draws import Draws
@@ -233,3 +234,14 @@ def test_every_name_of_the_metrics_is_what_it_says_and_not_a_module():
     from gansmith import metrics
 
     assert [name for name in metrics.__all__ if not callable(getattr(metrics, name))] == []
+
+
+def test_the_example_of_the_playground_page_runs(tmp_path, monkeypatch):
+    fields = {"name": "small", "generator": {"network": "mlp"}, "discriminator": {"network": "mlp"}, "score": False}
+    recipe = recipes.validate({**fields, "images": 64, "noise": 8, "compile": "off"}, "test")
+    gansmith.train(recipe, "digits", tmp_path / "runs" / "first")
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("playground-rooms.md", "python")
+    names = {}
+    exec(compile(block, "docs/playground-rooms.md", "exec"), names)
+    assert names["images"].shape == (16, 1, 8, 8)

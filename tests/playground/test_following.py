@@ -7,6 +7,7 @@ import pytest
 
 from gansmith.contenders import collect
 from gansmith.errors import Refused
+from gansmith.playground import following
 from gansmith.playground.following import LISTED, ROWS, Follower, OfFile, Table, damaged
 from playground.written import append, progress, write
 
@@ -154,6 +155,20 @@ def test_memory_is_bounded(tmp_path):
     assert (len(follower.warnings), len(follower.scores), len(follower.snapshots)) == (LISTED, LISTED, LISTED)
     assert follower.warned == 2 * LISTED
     assert follower.snapshots[-1] == 2 * LISTED - 1
+
+
+def test_a_long_run_is_read_in_several_looks(tmp_path, monkeypatch):
+    monkeypatch.setattr(following, "PIECE", 2000)
+    monkeypatch.setattr(following, "PATIENCE", -1.0)
+    end = {"event": "end", "images": 100, "reason": "done"}
+    run = write(tmp_path / "a", [*(progress(i) for i in range(1, 101)), end])
+    follower, looks = Follower(run), 0
+    while not looks or follower.behind:
+        follower.look()
+        looks += 1
+        assert follower.status() == ("reading" if follower.behind else "done")
+    assert looks > 5
+    assert follower.table.images == list(range(1, 101))
 
 
 def test_numbers_that_are_none_leave_a_gap(tmp_path):

@@ -3,6 +3,7 @@ import os
 import shlex
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,6 +15,7 @@ from gansmith.playground.runs import Handler, Runs
 from gansmith.playground.trainings import Trainings
 from gansmith.run import Run
 from gansmith.scores import Evaluation, Score, keep
+from playground.serving import Client, served
 from playground.written import CARD, append, grid_at, progress, write
 
 
@@ -39,7 +41,7 @@ def test_the_list_tells_where_each_run_stands(tmp_path):
     (tmp_path / "three").mkdir()
     (tmp_path / "three" / "run.json").write_text("{")
     told = ask(Runs(tmp_path), "list")["runs"]
-    assert [each["run"] for each in told] == ["three", "one", "two"]
+    assert [each["run"] for each in told] == ["three", "one", "two"]  # of two that began together, by name
     damaged, one, two = told
     assert (damaged["status"], damaged["told"]) == ("damaged", "damaged, or not readable")
     assert (one["recipe"], one["data"], one["images"], one["total"]) == ("gan", "digits", 1000, 1000)
@@ -47,6 +49,14 @@ def test_the_list_tells_where_each_run_stands(tmp_path):
     assert (one["status"], one["stop"], one["resume"], one["rate"]) == ("done", False, False, None)
     assert (two["status"], two["warned"], two["left"], two["resume"]) == ("running", 1, 7.5, True)
     assert str(tmp_path) not in json.dumps(told)
+
+
+def test_the_newest_is_the_first_and_progress_moves_none(tmp_path):
+    runs = {name: write(tmp_path / name, time=time) for name, time in (("a", 10), ("b", 30), ("c", 20))}
+    room = Runs(tmp_path)
+    assert [each["run"] for each in ask(room, "list")["runs"]] == ["b", "c", "a"]
+    append(runs["a"], progress(500))
+    assert [each["run"] for each in ask(room, "list")["runs"]] == ["b", "c", "a"]
 
 
 def test_many_pages_that_ask_at_once_cost_as_one(tmp_path):
@@ -236,3 +246,21 @@ def test_so_many_at_once_is_told(tmp_path):
     runs = Runs(tmp_path, Trainings(("sleep", "0.2"), most=0))
     with pytest.raises(Refused, match="0 trainings go on already"):
         ask(runs, "start", **LONG)
+
+
+def test_twenty_pages_in_the_room_at_once(tmp_path):
+    write(tmp_path / "runs" / "one", [progress(i) for i in range(1, 400)])
+    write(tmp_path / "secret")
+    with served(tmp_path / "runs") as port, ExitStack() as stack:
+        pages = [stack.enter_context(Client(port, "runs")) for _ in range(20)]
+        for page in pages:
+            page.id += 1
+            page.tell("look", runs=[{"run": "one"}], id=1)
+        told = [page.until(lambda each: each.get("id") == 1)["runs"][0]["table"]["images"] for page in pages]
+        assert told == [list(range(1, 400))] * 20
+        for page in pages[1:]:
+            page.line.close()  # closed in the middle
+        refused = pages[0].ask("details", run="../secret")
+        assert refused["refused"] == "no run '../secret' in the runs folder"
+        assert pages[0].ask("nonsense")["refused"].startswith("do: expected one of")
+        assert pages[0].ask("list")["runs"][0]["run"] == "one"

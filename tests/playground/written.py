@@ -24,10 +24,10 @@ def progress(images, total=1000, **fields):
     }  # fmt: skip
 
 
-def write(path: Path, events=(), cards=None, **info) -> Run:
+def write(path: Path, events=(), cards=None, time=1000.0, **info) -> Run:
     cards = {"fd-digits": CARD} if cards is None else cards
     run = create(path, recipe.load("gan"), {**INFO, "cards": cards, **info})
-    append(run, {"event": "begin", "images": 0, "time": 1000.0, "recipe": "gan", "data": "digits", "total": 1000})
+    append(run, {"event": "begin", "images": 0, "time": time, "recipe": "gan", "data": "digits", "total": 1000})
     append(run, *events)
     return run
 

@@ -27,6 +27,9 @@ TAIL = 64
 PIECE = 1 << 20
 """Bytes read at a time."""
 
+PATIENCE = 0.5
+"""Seconds for which one look reads: a long run is read in several, and nobody waits for it."""
+
 SILENT = 300
 """Seconds after which a training that says nothing is taken for one that was killed."""
 
@@ -44,11 +47,19 @@ class Column:
         """Add to the last row."""
         if mean is None or low is None or high is None:
             return
-        before, held = self.mean[-1], self.number[-1]
-        if before is not None and self.low[-1] is not None and self.high[-1] is not None:
-            mean = (before * held + mean * number) / (held + number)
-            low, high = min(low, self.low[-1]), max(high, self.high[-1])
-        self.number[-1], self.mean[-1], self.low[-1], self.high[-1] = held + number, mean, low, high
+        held, lows, highs = self.number[-1], self.low, self.high
+        if not held:
+            self.number[-1], self.mean[-1], lows[-1], highs[-1] = number, mean, low, high
+            return
+        before, least, greatest = self.mean[-1], lows[-1], highs[-1]
+        assert before is not None
+        assert least is not None
+        assert greatest is not None
+        self.number[-1], self.mean[-1] = held + number, before + (mean - before) * number / (held + number)
+        if low < least:
+            lows[-1] = low
+        if high > greatest:
+            highs[-1] = high
 
     def open(self) -> None:
         """Begin a row."""
@@ -91,8 +102,12 @@ class Table:
             if len(self.images) >= self.most:
                 self._halve()
             self._open(images, seconds, 1)
+        columns = self.columns
         for name, value in values.items():
-            self._column(name).put(1, value, value, value)
+            column = columns.get(name)
+            if column is None:
+                column = columns[name] = Column(len(self.images))
+            column.put(1, value, value, value)
 
     def back(self, images: float) -> None:
         """Forget the rows at this clock and later."""
@@ -119,11 +134,6 @@ class Table:
     def seconds_at(self, images: float) -> float:
         """Wall seconds at a clock."""
         return seconds_at(images, [(0.0, 0.0), *zip(self.images, self.seconds, strict=True)])
-
-    def _column(self, name: str) -> Column:
-        if name not in self.columns:
-            self.columns[name] = Column(len(self.images))
-        return self.columns[name]
 
     def _open(self, images: float, seconds: float, reports: int) -> None:
         self.images.append(images)
@@ -185,8 +195,9 @@ class Follower:
         warnings: clock and text.
         snapshots: clocks.
         images, total: the clock, and where it ends.
-        time: of the last event, in seconds since 1970.
+        began, time: of the first and of the last event, in seconds since 1970.
         reason: how it ended, or None.
+        behind: whether there is more to be read than one look could.
         bytes_read: of its events, over all looks.
     """
 
@@ -198,8 +209,12 @@ class Follower:
         self._epochs = 0
         self._again()
 
-    def look(self) -> None:
-        """Read the events that are new; from the first where the file is no longer the one of the last look."""
+    def look(self, patience: float | None = None) -> None:
+        """Read the events that are new; from the first where the file is no longer the one of the last look.
+
+        Args:
+            patience: seconds after which the rest is left to the next look.
+        """
         try:
             with open(self.run.events_file, "rb") as file:
                 state = os.fstat(file.fileno())
@@ -207,7 +222,7 @@ class Follower:
                     self._again()
                     self._inode = state.st_ino
                 file.seek(self._at)
-                self._read(file)
+                self._read(file, time.monotonic() + (PATIENCE if patience is None else patience))
         except OSError:
             pass  # it has not begun, or is just being replaced
 
@@ -219,7 +234,9 @@ class Follower:
         return self.run.trained_by() is not None or time.time() - self.written() < SILENT
 
     def status(self) -> str:
-        """`done`, `converged`, `interrupted`, `failed`, `running`, `stopped` (it was killed), or `unknown`."""
+        """`done`, `converged`, `interrupted`, `failed`, `running`, `stopped` (killed), `reading`, or `unknown`."""
+        if self.behind:
+            return "reading"
         if self.reason is not None:
             return self.reason
         if not self._begun:
@@ -245,16 +262,17 @@ class Follower:
         self.warnings: list[tuple[int, str]] = []
         self.snapshots: list[int] = []
         self.warned = 0
-        self.images, self.total, self.seconds, self.rate, self.time = 0, 0, 0.0, 0.0, 0.0
+        self.images, self.total, self.seconds, self.rate, self.time, self.began = 0, 0, 0.0, 0.0, 0.0, 0.0
         self.reason: str | None = None
-        self._begun = False
+        self._begun = self.behind = False
 
     def _same(self, file: Any) -> bool:
         file.seek(self._at - len(self._tail))
         return file.read(len(self._tail)) == self._tail
 
-    def _read(self, file: Any) -> None:
+    def _read(self, file: Any, end: float) -> None:
         rest = b""
+        self.behind = False
         while piece := file.read(PIECE):
             self.bytes_read += len(piece)
             lines = (rest + piece).split(b"\n")
@@ -264,6 +282,9 @@ class Follower:
             whole = b"\n".join([*lines, b""]) if lines else b""
             self._at += len(whole)
             self._tail = (self._tail + whole)[-TAIL:]
+            if time.monotonic() > end:
+                self.behind = len(piece) == PIECE
+                return
 
     def _line(self, line: bytes) -> None:
         try:
@@ -287,6 +308,7 @@ class Follower:
 
     def _begin(self, images: int, event: Mapping[str, Any]) -> None:
         self._begun, self.reason = True, None
+        self.began = self.began or self.time
         self.total = int(event["total"]) if is_number(event.get("total")) else self.total
 
     def _end(self, images: int, event: Mapping[str, Any]) -> None:

@@ -46,6 +46,13 @@ class House:
                 self._made[name] = make()
             return self._made[name]
 
+    def close(self) -> None:
+        """The server ends: what was made, and has something to close, closes it."""
+        with self._lock:
+            for made in self._made.values():
+                getattr(made, "close", lambda: None)()
+            self._made.clear()
+
     def run(self, name: str) -> Path:
         """The folder of a run inside `runs`.
 

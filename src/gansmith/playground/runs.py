@@ -17,7 +17,7 @@ from gansmith.page import data_uri
 from gansmith.playground import asked
 from gansmith.playground.asked import Asked
 from gansmith.playground.folder import Folder
-from gansmith.playground.following import Follower, damaged
+from gansmith.playground.following import PATIENCE, Follower, damaged
 from gansmith.playground.orders import LENGTHS, train_words
 from gansmith.playground.room import House, Message, Post, Room
 from gansmith.playground.trainings import Trainings
@@ -95,9 +95,11 @@ class Runs:
             found = self.folder.runs()
             for gone in [name for name in self._followers if name not in found]:
                 del self._followers[gone]
-            rows = [self._row(name, run) for name, run in found.items()]
+            end = time.monotonic() + PATIENCE
+            rows = [self._row(name, run, max(end - time.monotonic(), 0.0)) for name, run in found.items()]
             rows += [self._unborn(name) for name in self.trainings.names() if name not in found]
-            rows.sort(key=lambda row: (row["written"] is not None, -(row["written"] or 0.0), row["run"]))
+            # By when they began, which stays: two that are trained must not change places each second.
+            rows.sort(key=lambda row: (row["began"] is not None, -(row["began"] or 0.0), row["run"]))
             self._listed = time.monotonic(), {"folder": str(self.folder.path), "runs": rows}
             return self._listed[1]
 
@@ -159,19 +161,19 @@ class Runs:
         except OSError:
             raise Refused(f"{name}: has no such picture") from None
 
-    def _follower(self, name: str, run: Run) -> Follower:
+    def _follower(self, name: str, run: Run, patience: float = PATIENCE) -> Follower:
         follower = self._followers.pop(name, None) or Follower(run)
         self._followers[name] = follower  # the last one now
         while len(self._followers) > FOLLOWED:
             del self._followers[next(iter(self._followers))]
-        follower.look()
+        follower.look(patience)
         return follower
 
-    def _row(self, name: str, run: Run) -> dict[str, Any]:
+    def _row(self, name: str, run: Run, patience: float = PATIENCE) -> dict[str, Any]:
         begun = self.trainings.living(name)
-        row: dict[str, Any] = {"run": name, "title": name if name != "." else run.path.resolve().name, "written": None}
+        row: dict[str, Any] = {"run": name, "title": name if name != "." else run.path.resolve().name, "began": None}
         try:
-            follower = self._follower(name, run)
+            follower = self._follower(name, run, patience)
             info, recipe = follower.info.get(), follower.recipe.get()
             best, status = follower.best(), follower.status()
         except GansmithError as error:
@@ -179,7 +181,7 @@ class Runs:
         told = info.get("data")
         data: Mapping[str, Any] = told if isinstance(told, dict) else {}
         mine = run.trained_by() is not None or begun
-        if mine and status != "running":
+        if mine and status not in ("running", "reading"):
             status = "running" if follower.reason is None else "starting"  # a resume that has not said anything yet
         total = follower.total or recipe.images
         going = status == "running"
@@ -190,8 +192,8 @@ class Runs:
             "use": info.get("use"), "images": follower.images, "total": total, "seconds": follower.seconds,
             "rate": follower.rate if going else None, "left": left, "status": status, "best": best,
             "warned": follower.warned, "snapshot": follower.snapshots[-1] if follower.snapshots else None,
-            "written": follower.time or follower.written(), "models": bool(run.checkpoints()), "stop": mine,
-            "resume": not mine and status not in ("done", "converged"),
+            "began": follower.began or follower.written(), "written": follower.time, "models": bool(run.checkpoints()), "stop": mine,
+            "resume": not mine and status not in ("done", "converged", "reading"),
             "said": self.trainings.said(name) if self.trainings.code(name) else "",
         }  # fmt: skip
 
@@ -200,7 +202,7 @@ class Runs:
         living = self.trainings.living(name)
         status = "starting" if living else "failed to start"
         return {
-            "run": name, "title": name, "written": None, "status": status, "said": self.trainings.said(name),
+            "run": name, "title": name, "began": None, "status": status, "said": self.trainings.said(name),
             "stop": living, "resume": False, "unborn": True,
         }  # fmt: skip
 

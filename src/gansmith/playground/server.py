@@ -9,6 +9,7 @@ import importlib
 import ipaddress
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ HEADERS = {
 
 log = logging.getLogger("gansmith.playground")
 
+_IMPORTING = threading.Lock()
+
 
 def application(runs: Path, token: str | None = None) -> FastAPI:
     """The web application.
@@ -59,9 +62,10 @@ def application(runs: Path, token: str | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # What the first picture needs is loaded before anyone asks for it.
-        warming = [asyncio.create_task(asyncio.to_thread(_warm, name)) for name in ROOMS]
+        warming = asyncio.create_task(asyncio.to_thread(_warm))
         yield
-        await asyncio.gather(*warming)
+        await warming
+        house.close()
 
     app = FastAPI(title="gansmith playground", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
@@ -91,10 +95,16 @@ def application(runs: Path, token: str | None = None) -> FastAPI:
     return app
 
 
-def _warm(name: str) -> None:
-    with contextlib.suppress(ModuleNotFoundError):
-        module = importlib.import_module(f"gansmith.playground.{name}")
-        getattr(module, "warm", lambda: None)()
+def _warm() -> None:
+    for name in ROOMS:
+        with contextlib.suppress(ModuleNotFoundError):
+            getattr(_module(name), "warm", lambda: None)()
+
+
+def _module(name: str) -> Any:
+    # One after the other: two threads that import modules which import each other can see them half made.
+    with _IMPORTING:
+        return importlib.import_module(f"gansmith.playground.{name}")
 
 
 def _allowed(wanted: str | None, given: str) -> bool:
@@ -192,8 +202,7 @@ class Connection:
     def _heard(self, name: str, message: dict[str, Any]) -> dict[str, Any]:
         try:
             if name not in self.rooms:
-                module = importlib.import_module(f"gansmith.playground.{name}")
-                room = module.Handler(self.house, Post(name, self.put))
+                room = _module(name).Handler(self.house, Post(name, self.put))
                 self.rooms[name] = room
                 if self.ended:
                     room.close()

@@ -12,7 +12,6 @@ import threading
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO
 
 from gansmith.errors import Refused
 
@@ -42,7 +41,7 @@ class Trainings:
     def __init__(self, program: Sequence[str] = (sys.executable, "-m", "gansmith"), most: int = MOST) -> None:
         self._program, self._most = tuple(program), most
         self._lock = threading.Lock()
-        self._processes: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+        self._processes: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
         weakref.finalize(self, _close, self._processes)
 
     def begin(self, name: str, words: Sequence[str]) -> None:
@@ -58,12 +57,12 @@ class Trainings:
             if len(living) >= self._most:
                 raise Refused(f"{len(living)} trainings go on already", "Stop one, or wait until one has ended.")
             self._forget()
-            said = tempfile.TemporaryFile()  # noqa: SIM115  (read as long as it is remembered)
-            process = subprocess.Popen(
-                [*self._program, *words], stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )  # fmt: skip
-            self._processes[name] = (process, said)
+            with tempfile.TemporaryFile() as said:
+                process = subprocess.Popen(
+                    [*self._program, *words], stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )  # fmt: skip
+                self._processes[name] = (process, os.dup(said.fileno()))
 
     def names(self) -> list[str]:
         """Of all that were begun here and are remembered."""
@@ -103,7 +102,7 @@ class Trainings:
         with self._lock:
             if name not in self._processes:
                 return ""
-            number = self._processes[name][1].fileno()
+            number = self._processes[name][1]
             # At a place of its own: the process writes where the file's one position is.
             size = os.fstat(number).st_size
             told = os.pread(number, SAID, max(size - SAID, 0)).decode("utf-8", "replace")
@@ -113,7 +112,7 @@ class Trainings:
         """Forget the last words of a training that has ended."""
         with self._lock:
             if name in self._processes and not self._living(name):
-                self._processes.pop(name)[1].close()
+                os.close(self._processes.pop(name)[1])
 
     def _living(self, name: str) -> bool:
         return name in self._processes and self._processes[name][0].poll() is None
@@ -121,9 +120,9 @@ class Trainings:
     def _forget(self) -> None:
         ended = [each for each in self._processes if not self._living(each)]
         for name in ended[: max(len(self._processes) - REMEMBERED, 0)]:
-            self._processes.pop(name)[1].close()
+            os.close(self._processes.pop(name)[1])
 
 
-def _close(processes: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]]) -> None:
+def _close(processes: dict[str, tuple[subprocess.Popen[bytes], int]]) -> None:
     for _, said in processes.values():
-        said.close()
+        os.close(said)

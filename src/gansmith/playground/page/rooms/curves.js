@@ -80,7 +80,7 @@ class Charts {
   }
 
   data(series, more = {}) {
-    return { series: series.filter(Boolean), unit: this.room.unit, log: this.room.log, ...more };
+    return { series: series.filter(Boolean), unit: this.room.unit, log: this.room.log, named: this.room.there().length > 1, ...more };
   }
 
   // One chart for each score and each kind of card: unlike cards are never drawn together.

@@ -89,13 +89,13 @@ class Room {
     const { words, state } = this;
     const field = (name, ...inner) => el("label", { class: "field" }, el("span", {}, words(`explore.${name}`)), inner);
     const p = (this.parts = {
-      model: el("select", { onchange: () => this.pick(p.model.value) }),
-      checkpoint: el("select", { onchange: () => this.change({ at: p.checkpoint.value ? Number(p.checkpoint.value) : null }, true) }),
-      seed: el("input", { type: "number", min: 0, max: 2 ** 31 - 1, step: 1, value: state.seed, onchange: () => this.change({ seed: whole(p.seed.value) }) }),
-      n: el("select", { onchange: () => this.change({ n: Number(p.n.value) }) }, NUMBERS.map((n) => el("option", { value: n, selected: n === state.n }, n))),
-      label: el("select", { onchange: () => this.change({ label: p.label.value === "" ? null : Number(p.label.value) }) }),
-      truncation: el("input", { type: "range", min: 0.05, max: 1, step: 0.05, value: state.truncation, oninput: () => this.change({ truncation: Number(p.truncation.value) }) }),
-      psi: el("output"), by: el("select", { onchange: () => this.change({ by: p.by.value, amounts: [] }, true) }, ["outputs", "weights"].map((by) => el("option", { value: by, selected: by === state.by }, words(`explore.by.${by}`)))),
+      model: el("select", { name: "model", onchange: () => this.pick(p.model.value) }),
+      checkpoint: el("select", { name: "checkpoint", onchange: () => this.change({ at: p.checkpoint.value ? Number(p.checkpoint.value) : null }, true) }),
+      seed: el("input", { name: "seed", type: "number", min: 0, max: 2 ** 31 - 1, step: 1, value: state.seed, onchange: () => this.change({ seed: whole(p.seed.value) }) }),
+      n: el("select", { name: "n", onchange: () => this.change({ n: Number(p.n.value) }) }, NUMBERS.map((n) => el("option", { value: n, selected: n === state.n }, n))),
+      label: el("select", { name: "label", onchange: () => this.change({ label: p.label.value === "" ? null : Number(p.label.value) }) }),
+      truncation: el("input", { name: "truncation", type: "range", min: 0.05, max: 1, step: 0.05, value: state.truncation, oninput: () => this.change({ truncation: Number(p.truncation.value) }) }),
+      psi: el("output"), by: el("select", { name: "by", onchange: () => this.change({ by: p.by.value, amounts: [] }, true) }, ["outputs", "weights"].map((by) => el("option", { value: by, selected: by === state.by }, words(`explore.by.${by}`)))),
       sliders: el("div", { class: "sliders" }), grid: el("div", { class: "grid" }), told: el("p", { class: "quiet small", role: "status", "aria-live": "polite" }),
       kept: el("div", { class: "kept" }), one: el("div"), near: el("div", { "aria-live": "polite" }), empty: el("p", { class: "quiet", hidden: true }, words("explore.none")),
       facts: el("p", { class: "quiet small" }),

@@ -75,7 +75,7 @@ export class Plot {
     this.watch.disconnect();
   }
 
-  // series: [{name, xs, ys, low, high, colour, dash, marks}], unit: of x, log, level: a dashed line
+  // series: [{name, xs, ys, low, high, colour, dash, marks}], unit: of x, log, level: a dashed line, named: also one alone
   draw(data) {
     this.data = data;
     const { series, log, level } = data;
@@ -150,7 +150,7 @@ export class Plot {
   }
 
   legend(at = null) {
-    const many = this.data.series.length > 1;
+    const many = this.data.named || this.data.series.length > 1;
     const keys = this.data.series.map((each) => {
       const i = at === null ? null : nearest(each, at);
       const value = at === null ? last(each.ys) : i === null ? null : each.ys[i];

@@ -61,7 +61,7 @@ class Room {
 
   tick() {
     if (this.closed) return;
-    const live = this.rows.some((row) => ["running", "starting"].includes(row.status));
+    const live = this.rows.some((row) => ["running", "starting", "reading"].includes(row.status));
     this.timer = setTimeout(async () => {
       if (!document.hidden) await this.refresh();
       this.tick();
@@ -136,6 +136,7 @@ class Room {
   // --- the list -----------------------------------------------------------------------------------
 
   draw() {
+    this.empty.hidden = Boolean(this.rows.length);
     this.empty.textContent = this.rows.length ? "" : this.words("runs.none", { folder: this.folder });
     const there = new Map([...this.body.children].map((line) => [line.dataset.run, line]));
     const lines = this.rows.map((row) => {

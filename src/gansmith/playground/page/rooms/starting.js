@@ -36,15 +36,15 @@ class Form {
     const option = (value, text) => el("option", { value }, text);
     const input = (fields) => el("input", { type: "text", autocomplete: "off", spellcheck: false, oninput: changed, ...fields });
     const f = (this.fields = {
-      recipe: el("select", { onchange: changed }, choices.recipes.map((each) => option(each.name, each.name))),
-      data: el("select", { onchange: changed }, choices.data.map((each) => option(each.name, each.ships ? each.name : `${each.name} (${words("runs.form.needs")})`)), choices.local ? option("", words("runs.form.path")) : null),
-      where: input({ placeholder: "path/to/pictures" }),
-      root: input({ placeholder: "~/data" }),
-      kind: el("select", { "aria-label": words("runs.form.length"), onchange: changed }, ["", ...choices.lengths].map((each) => option(each, words(`runs.form.${each || "own"}`)))),
-      value: input({ value: "20k", size: 6, "aria-label": words("runs.form.length") }),
-      seed: input({ inputMode: "numeric", placeholder: "0" }),
-      name: input({}),
-      fields: el("textarea", { rows: 2, spellcheck: false, oninput: changed }),
+      recipe: el("select", { name: "recipe", onchange: changed }, choices.recipes.map((each) => option(each.name, each.name))),
+      data: el("select", { name: "data", onchange: changed }, choices.data.map((each) => option(each.name, each.ships ? each.name : `${each.name} (${words("runs.form.needs")})`)), choices.local ? option("", words("runs.form.path")) : null),
+      where: input({ name: "where", placeholder: "path/to/pictures" }),
+      root: input({ name: "root", placeholder: "~/data" }),
+      kind: el("select", { name: "kind", "aria-label": words("runs.form.length"), onchange: changed }, ["", ...choices.lengths].map((each) => option(each, words(`runs.form.${each || "own"}`)))),
+      value: input({ name: "value", value: "20k", size: 6, "aria-label": words("runs.form.length") }),
+      seed: input({ name: "seed", inputMode: "numeric", placeholder: "0" }),
+      name: input({ name: "name",}),
+      fields: el("textarea", { name: "fields", rows: 2, spellcheck: false, oninput: changed }),
     });
     f.recipe.value = "auto";
     f.data.value = "digits";

@@ -20,7 +20,6 @@ export const explore = {
   "explore.direction": "Direction {n}, {share} of the variance",
   "explore.reset": "Reset the sliders",
   "explore.loading": "Loading the model…",
-  "explore.working": "Working…",
   "explore.grid": "Samples of {run}. Choose one to keep it.",
   "explore.sample": "Sample {index} of seed {seed}",
   "explore.sample.class": "Sample {index} of seed {seed}, class {label}",

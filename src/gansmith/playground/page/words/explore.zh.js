@@ -20,7 +20,6 @@ export const explore = {
   "explore.direction": "方向 {n}，占方差的 {share}",
   "explore.reset": "滑块归零",
   "explore.loading": "正在载入模型…",
-  "explore.working": "正在计算…",
   "explore.grid": "{run} 的样本。选择一个即可保留。",
   "explore.sample": "种子 {seed} 的第 {index} 个样本",
   "explore.sample.class": "种子 {seed} 的第 {index} 个样本，类别 {label}",

@@ -20,6 +20,7 @@ export const runs = {
   "runs.status.running": "running",
   "runs.status.starting": "starting",
   "runs.status.stopped": "was killed",
+  "runs.status.reading": "reading…",
   "runs.status.damaged": "damaged",
   "runs.status.unknown": "unknown",
   "runs.status.failed to start": "did not start",

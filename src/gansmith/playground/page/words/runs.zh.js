@@ -20,6 +20,7 @@ export const runs = {
   "runs.status.running": "进行中",
   "runs.status.starting": "正在启动",
   "runs.status.stopped": "被强行终止",
+  "runs.status.reading": "正在读取…",
   "runs.status.damaged": "已损坏",
   "runs.status.unknown": "未知",
   "runs.status.failed to start": "未能启动",

@@ -1,0 +1,85 @@
+"""A real browser, and a playground for it to open; what needs it is skipped, with the reason, where there is none."""
+
+import os
+import shutil
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from gansmith.playground import server
+
+FOUND = os.environ.get("GANSMITH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def opened(runs, port=0):
+    """A playground of a folder of runs: its address, while the block lasts."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    listening.listen()
+    port = listening.getsockname()[1]
+    serving = server.serve(server.application(runs), "127.0.0.1", port)
+    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        serving.should_exit = True
+        thread.join()
+        listening.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if FOUND is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=FOUND, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@contextmanager
+def page_of(browser, **options):
+    """A page in a browser of its own, in which nothing may go wrong unseen."""
+    context = browser.new_context(**{"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options})
+    page, troubles = context.new_page(), []
+    page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.set_default_timeout(30_000)
+    page.troubles = troubles
+    try:
+        yield page
+    finally:
+        context.close()
+    assert troubles == []
+
+
+def until(page, true, seconds=30.0):
+    """What comes to be true in the page."""
+    end = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < end, "waited in vain"
+        page.wait_for_timeout(50)
+    return found
+
+
+UNNAMED = """
+() => [..."button input select textarea a canvas[role=img] svg[role=img]".split(" ")]
+  .flatMap((kind) => [...document.querySelectorAll(`main ${kind}`)])
+  .filter((e) => e.checkVisibility())
+  .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.title || (e.labels && e.labels.length)))
+  .map((e) => e.outerHTML.slice(0, 120))
+"""
+
+
+def assert_reachable(page):
+    """All that can be used has a name for a screen reader, and nothing is wider than the page."""
+    assert page.evaluate(UNNAMED) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -1,0 +1,3 @@
+from playground.chromium import browser
+
+__all__ = ["browser"]
