@@ -26,13 +26,13 @@ from gansmith.run import write_json
 SCHEMA = 1
 """Version of what `save` writes."""
 
-AUTO = {"vectors": ("critic",), "images": ("critic",)}
+AUTO = {"vectors": ("critic",), "images": ("encoder",)}
 """What `auto` takes, by the kind of data; docs/anomalies.md shows why."""
 
-LENGTH = {"critic": 160_000, "fanogan": 230_000, "ganomaly": 128_000, "alad": 100_000}
+LENGTH = {"critic": 160_000, "encoder": 128_000, "fanogan": 230_000, "ganomaly": 128_000, "alad": 100_000}
 """Vectors that each game is shown."""
 
-PICTURES = 200_000
+PICTURES = 40_000
 """Images that each game is shown."""
 
 MEMBERS = {"vectors": 3, "images": 1}
@@ -84,12 +84,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     so an example's score does not depend on what it is scored with.
 
     Args:
-        method: `critic` (distance to the nearest normal examples in the features of a WGAN-GP critic), `fanogan`,
-            `ganomaly`, `alad`, or `auto`, by the kind of data.
+        method: `critic` or `encoder` (distance to the nearest normal examples, in the features of a WGAN-GP critic or
+            in the codes of GANomaly's encoder), `fanogan`, `ganomaly`, `alad`; or `auto`: `critic` for tables and
+            `encoder` for images.
         alarm_rate: the share of normal examples that may be called anomalous.
         held_out: the share of the training data that scores and threshold are set by.
         members: games that are trained, each of its own seed, and whose scores are averaged; None by the kind of data.
-        neighbours: of whose distances `critic` takes the mean.
+        neighbours: of whose distances `critic` and `encoder` take the mean.
         examples: that each game is shown; None by the kind of data.
         compare: print baselines beside it once it is fitted, against made anomalies.
         device: `auto`, `cpu`, `cuda`, …
@@ -311,7 +312,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Examples as they are kept: float64 [n, D], or uint8 [n, C, H, W]."""
         if not reset:
             check_is_fitted(self)
-        if np.ndim(X) in (3, 4) and (reset or self.kind_ == "images"):
+        axes = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
+        if axes in (3, 4) and (reset or self.kind_ == "images"):
             data = images_of(X)
             if reset:
                 self.kind_, self.shape_ = "images", tuple(data.shape[1:])

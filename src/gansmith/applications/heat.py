@@ -47,15 +47,14 @@ def write_heat(
     """
     folder.mkdir(parents=True, exist_ok=True)
     heat = detector.heat(found.data)
-    files: list[Path] = []
+    made: list[Image.Image] = []
     for i, (name, image, map_) in enumerate(zip(found.names, found.data, heat, strict=True)):
         stem = re.sub(r"[^\w.-]+", "_", Path(name).with_suffix("").as_posix())
-        made = Image.fromarray(overlaid(image, map_, detector.heat_level_))
-        files.append(folder / f"{i:05d}-{stem}.png")
-        made.save(files[-1])
+        made.append(Image.fromarray(overlaid(image, map_, detector.heat_level_)))
+        made[-1].save(folder / f"{i:05d}-{stem}.png")
     order = np.argsort(scores, kind="stable")[:worst]
     figures = "".join(
-        f"<figure>{_picture(found.data[i])}{_shown(Image.open(files[i]))}"
+        f"<figure>{_picture(found.data[i])}{_shown(made[i])}"
         f"<figcaption>{escape(found.names[i])}<br>score {scores[i]:.2f}"
         f"{' · anomalous' if scores[i] < detector.offset_ else ''}</figcaption></figure>"
         for i in order

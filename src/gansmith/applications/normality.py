@@ -21,8 +21,15 @@ from gansmith.games.game import Game
 from gansmith.model import put
 from gansmith.recipe import Recipe
 
-METHODS = ("critic", "fanogan", "ganomaly", "alad")
-"""By the games they train: `critic` is f-AnoGAN's, and its score is a distance in the critic's features."""
+METHODS = ("critic", "encoder", "fanogan", "ganomaly", "alad")
+"""Published scores by their names; and distances to the nearest normal examples: `critic` in the features of f-AnoGAN's
+critic, `encoder` in the codes of GANomaly's encoder."""
+
+DISTANCES = {"critic": "fanogan", "encoder": "ganomaly"}
+"""The game that each distance is taken of."""
+
+NARROW = 32
+"""Pixels of a side up to which networks of images have half of the width."""
 
 FLOOR = 1e-3
 """Of the median score, added before a logarithm is taken: an example that was trained on has a distance of nearly 0."""
@@ -36,10 +43,10 @@ def recipe_of(method: str, shape: tuple[int, ...], examples: int, seed: int) -> 
 
     Of images it is the zoo's, narrower; of vectors the same game with perceptrons of two layers.
     """
-    name = "fanogan" if method == "critic" else method
+    name = DISTANCES.get(method, method)
     over: dict[str, Any] = {"images": examples, "seed": seed, "precision": "fp32", "score": False}
     if len(shape) == 3:
-        width = {"width": 32}
+        width = {"width": 16 if max(shape[1:]) <= NARROW else 32}
         over |= {"generator": width, "discriminator": width, "batch": 64, "noise": 32}
         over["networks"] = {"encoder": width} | {"ganomaly": {"again": width}, "alad": {"pairs": width}}.get(name, {})
         over["optimizer"] = {"lr": 5e-4}
@@ -72,7 +79,7 @@ def recipe_of(method: str, shape: tuple[int, ...], examples: int, seed: int) -> 
 
 def noise_of(method: str, shape: tuple[int, ...]) -> int:
     """Numbers of the latent vector, for vectors of D numbers."""
-    return 4 if method == "critic" else min(max(shape[0] // 2, 2), 16)
+    return 4 if method in DISTANCES else min(max(shape[0] // 2, 2), 16)
 
 
 @dataclass
@@ -99,7 +106,7 @@ class Member:
 
     def raw(self, data: NDArray[Any]) -> NDArray[np.float64]:
         """How anomalous each example is in the method's own measure, [n]; higher is more."""
-        if self.method != "critic":
+        if self.method not in DISTANCES:
             return self._through(data, self.game.score).astype(np.float64).reshape(len(data))
         assert self.reference is not None
         return distances(self.reference, self.features(data), self.neighbours)
@@ -117,8 +124,8 @@ class Member:
         self.level = (middle, float(logs.mean()), max(float(logs.std()), 1e-6))
 
     def features(self, data: NDArray[Any]) -> NDArray[Any]:
-        """The discriminator's features, [n, F]."""
-        return self._through(data, self.game.features)
+        """What a distance is taken in: the encoder's codes, or else the discriminator's features, [n, F]."""
+        return self._through(data, self.game.encode if self.method == "encoder" else self.game.features)
 
     def reconstruct(self, data: NDArray[Any]) -> NDArray[Any]:
         """What the game makes of examples by way of their latent vectors, in the networks' scale."""
@@ -216,6 +223,6 @@ def train(method: str, data: NDArray[Any], *, examples: int, seed: int, neighbou
         finally:
             player.close()
     member = Member(method, recipe, shape, shown, neighbours=neighbours)
-    if method == "critic":
+    if method in DISTANCES:
         member.reference = member.features(data)
     return member

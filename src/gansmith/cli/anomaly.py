@@ -47,7 +47,7 @@ def parser() -> Parser:
     flags.add_argument("run", nargs="?", metavar="DIR", help="score: the folder that `fit` wrote")
     flags.add_argument("--data", metavar="FOLDER_OR_CSV", help="pictures, or a CSV of numbers; fit: normal ones")
     flags.add_argument("--out", metavar="PATH", help="fit: the folder to write; score: a .csv (scores.csv)")
-    flags.add_argument("--method", default="auto", metavar="M", help="fit: critic, fanogan, ganomaly, alad (auto)")
+    flags.add_argument("--method", default="auto", metavar="M", help="fit: critic, encoder, fanogan, ganomaly or alad")
     flags.add_argument("--alarm-rate", type=share, default=0.01, metavar="R", help="fit: normals called odd (0.01)")
     flags.add_argument("--members", type=whole, metavar="N", help="fit: games whose scores are averaged")
     flags.add_argument("--examples", type=whole, metavar="N", help="fit: examples that each game is shown")

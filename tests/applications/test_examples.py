@@ -1,0 +1,78 @@
+"""What a detector is given: CSVs of several kinds, pictures with their names, and what is refused."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gansmith.applications.examples import read_examples
+from gansmith.errors import Refused
+from gansmith.fields import Data
+
+
+@pytest.fixture
+def write(tmp_path):
+    def at(text, name="t.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+        return Data(source=str(path))
+
+    return at
+
+
+def test_a_table_is_read_and_columns_are_left_out(write):
+    found = read_examples(write("a,name,b,fault\n1,x,2,0\n3,y,,1\n"), ignored=["name"], label="fault")
+    np.testing.assert_array_equal(found.data, [[1, 2], [3, np.nan]])
+    assert found.columns == ("a", "b")
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 1]
+    assert found.names == ("1", "2")
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(("separator", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_the_separator_is_found_and_said(write, separator, word):
+    found = read_examples(write(f"a{separator}b\n1{separator}2\n"))
+    assert found.data.tolist() == [[1, 2]]
+    assert found.notes == (f"fields are separated by {word}",)
+
+
+def test_text_in_another_encoding_is_read_and_said(write):
+    found = read_examples(write("größe,b\n1,2\n", encoding="cp1252"))
+    assert found.columns == ("größe", "b")
+    assert "read as cp1252" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("a,b\n", "holds no rows"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 fields, and the first has 2"),
+        ("a,b\n1,x\n", "column 'b' holds 'x' .line 2., which is no number"),
+        ("a,b\n1,\n2,\n", "column 'b' is empty"),
+        (b"\x00\x01\x02", "is no text"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(write, text, wrong):
+    with pytest.raises(Refused, match=wrong):
+        read_examples(write(text))
+
+
+def test_columns_that_are_not_there_are_refused(write):
+    with pytest.raises(Refused, match="no column 'faults'; did you mean 'fault'"):
+        read_examples(write("a,fault\n1,0\n"), label="faults")
+    with pytest.raises(Refused, match="no column is left"):
+        read_examples(write("a,b\n1,0\n"), label="b", ignored=["a"])
+    with pytest.raises(Refused, match="cannot be read"):
+        read_examples(Data(source="nowhere.csv"))
+
+
+def test_pictures_keep_their_names(tmp_path):
+    for name in ("b.png", "a.png"):
+        Image.new("L", (8, 8), 50).save(tmp_path / name)
+    found = read_examples(Data(source=str(tmp_path)))
+    assert found.names == ("a.png", "b.png")
+    assert found.data.shape == (2, 1, 8, 8)
+    with pytest.raises(Refused, match="pictures have no columns"):
+        read_examples(Data(source=str(tmp_path)), label="fault")
+    with pytest.raises(Refused, match="holds points"):
+        read_examples(Data(source="ring"))
