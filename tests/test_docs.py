@@ -109,7 +109,7 @@ class Recurrent(nn.Module):
         return self.head(state)
 
 
-IMAGE, SOUND, ROW, TEXT = (1, 4, 4), (1, 32), (4,), (5,)
+IMAGE, SOUND, TEXT = (1, 4, 4), (1, 32), (5,)
 
 TOYS = {
     "Pair": lambda cls: cls(dense(8, *IMAGE), dense(16, 1)),
@@ -123,7 +123,6 @@ TOYS = {
     "HiFiGAN": lambda cls: cls(
         dense(8, *SOUND), Listens(2), Listens(3), lambda s: s.unfold(2, 4, 4).abs().mean(3)[:, 0]
     ),
-    "CTGAN": lambda cls: cls(dense(11, *ROW), dense(70, 1)),
     "SeqGAN": lambda cls: cls(Recurrent(), dense(35, 1)),
     "Unrolled": lambda cls: cls(dense(8, *IMAGE), dense(16, 1)),
 }
@@ -132,7 +131,7 @@ PHASES = {
     "FAnoGAN": [("play", 0.5), ("encode", 1)],
     "Growing": [("small", 0.25), ("large", 1)],
 }
-SHAPES = {"HiFiGAN": SOUND, "CTGAN": ROW, "SeqGAN": TEXT}
+SHAPES = {"HiFiGAN": SOUND, "SeqGAN": TEXT}
 
 
 def make(sketches, name, batch=20):
@@ -158,8 +157,6 @@ def make(sketches, name, batch=20):
 
     def at(first):  # what a feed of pairs and a sampler of conditions would bring
         data = plain(first).data
-        if name == "CTGAN":
-            return Batch(data, None, {"condition": torch.eye(3)[(torch.arange(batch) + first) % 3]})
         return Batch(data)
 
     player.feed.at = at

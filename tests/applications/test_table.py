@@ -167,7 +167,11 @@ def test_a_frame_comes_back_as_a_frame():
         ({"target": "rich"}, {**people(), "rich": objects(["no"] * 120)}, "rich has one value only"),
         ({"drop": ["id"]}, people(), "drop: the table has no column"),
         ({}, people(12), "has 12 rows; 20 are needed"),
-        ({"method": "ctgan", "overrides": {"discriminator.pack": 50, "batch": 50}}, people(30), "judges 50 rows as one"),
+        (
+            {"method": "ctgan", "overrides": {"discriminator.pack": 50, "batch": 50}},
+            people(30),
+            "judges 50 rows as one",
+        ),
         ({"method": "ctgan", "overrides": {"batch": 44}}, people(), "44 is no multiple of the 10 rows"),
         ({"method": "autp"}, people(), "none is called 'autp'; did you mean 'auto'"),
         ({}, {**people(), "low": objects([1, "a"] * 60)}, "column low: mixes int, str"),

@@ -95,8 +95,8 @@ def test_columns_of_all_kinds_are_drawn():
 def test_refusals():
     with pytest.raises(Refused, match="20 rows or more"):
         measured(TRAINED, people(5), None, name="t")
-    with pytest.raises(Refused, match="target: .* no column 'poor'"):
+    with pytest.raises(Refused, match="no column 'poor'"):
         measured(TRAINED, FAKE, HELD, name="t", target="poor")
+    same = {**TRAINED, "rich": objects(["no"] * 200)}
     with pytest.raises(Refused, match="classes to tell apart"):
-        same = {**TRAINED, "rich": objects(["no"] * 200)}
         measured(same, FAKE, HELD, name="t", target="rich")

@@ -23,7 +23,7 @@ RNG = np.random.default_rng(0)
 N = 400
 MIXED = {
     "age": RNG.integers(17, 90, N),
-    "pay": np.where(RNG.random(N) < 0.3, np.nan, np.concatenate([RNG.normal(5, 1, N // 2), RNG.normal(90, 3, N // 2)]).round(2)),
+    "pay": np.where(RNG.random(N) < 0.3, np.nan, RNG.normal([5, 90], [1, 3], (N // 2, 2)).reshape(-1).round(2)),
     "gain": np.where(RNG.random(N) < 0.8, 0, RNG.integers(1000, 99999, N)),
     "town": objects([["Rome", "Paris", None][i] for i in RNG.integers(0, 3, N)]),
     "on": RNG.random(N) < 0.3,
@@ -56,11 +56,13 @@ def test_rows_come_back_as_they_were(mixed):
 
 def test_each_block_holds_one_number_and_one_kind(mixed):
     rows, at = mixed.encode(MIXED), 0
-    for numbers, categories in mixed.blocks:
+    for numbers, categories, bare in mixed.blocks:
         assert (np.abs(rows[:, at : at + numbers]) <= 1).all()
         kinds = rows[:, at + numbers : at + numbers + categories]
         assert np.array_equal(kinds.sum(1), np.ones(N))
         assert set(np.unique(kinds)) <= {0.0, 1.0}
+        if numbers:
+            assert (rows[kinds[:, :bare].any(1), at] == 0).all()  # a spike, or missing
         at += numbers + categories
     assert at == mixed.width
 

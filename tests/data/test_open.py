@@ -82,7 +82,9 @@ def test_a_path_that_is_half_right_is_no_id_of_the_hub(tmp_path, monkeypatch):
 
 def test_unusable_paths(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n")
-    for path, says in ((tmp_path / "a.csv", "not a kind of data"), (tmp_path, "holds no pictures")):
+    (tmp_path / "a.txt").write_text("x,y\n")
+    known = ((tmp_path / "a.txt", "not a kind of data"), (tmp_path / "a.csv", "gansmith table fit"))
+    for path, says in (*known, (tmp_path, "holds no pictures")):
         with pytest.raises(Refused, match=says):
             open_dataset(Data(source=str(path)))
 

@@ -14,7 +14,11 @@ from gansmith.errors import Refused
 
 from .making import outcome
 
-WORDS = st.text(string.ascii_letters + ' ,;"\n|éß', min_size=1, max_size=8).map(str.strip).filter(lambda w: w not in MISSING)
+WORDS = (
+    st.text(string.ascii_letters + ' ,;"\n|éß', min_size=1, max_size=8)
+    .map(str.strip)
+    .filter(lambda w: w not in MISSING)
+)
 WORDS = WORDS.filter(lambda w: not set("0123456789") & set(w) and "inf" not in w.lower())
 WHOLE = st.lists(st.integers(-(10**12), 10**12), min_size=3, max_size=3).map(lambda v: np.array(v, np.int64))
 FLOAT = st.lists(st.none() | st.floats(-1e9, 1e9), min_size=3, max_size=3).map(
@@ -43,7 +47,9 @@ def same(one, other):
 
 
 @settings(max_examples=60, deadline=None)
-@given(columns=st.lists(st.one_of(WHOLE, FLOAT, DAYS, TEXT), min_size=2, max_size=4), separator=st.sampled_from(",;\t|"))
+@given(
+    columns=st.lists(st.one_of(WHOLE, FLOAT, DAYS, TEXT), min_size=2, max_size=4), separator=st.sampled_from(",;\t|")
+)
 def test_what_is_written_is_read(tmp_path_factory, columns, separator):
     table = {f"column {i}": values for i, values in enumerate(columns)}
     file = written(tmp_path_factory.mktemp("csv"), csv_text(table, separator))
@@ -69,7 +75,9 @@ def test_encodings_and_separators_are_found(tmp_path_factory, rows, separator, e
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=separator, quoting=csv.QUOTE_ALL).writerows([["one", "two", "three"], *rows])
     read = read_csv(written(tmp_path_factory.mktemp("csv"), text.getvalue(), encoding))
-    assert [listed(read.columns[name]) for name in ("one", "two", "three")] == [list(c) for c in zip(*rows, strict=True)]
+    assert [listed(read.columns[name]) for name in ("one", "two", "three")] == [
+        list(c) for c in zip(*rows, strict=True)
+    ]
     assert any("separated by" in note for note in read.notes) == (separator != ",")
 
 

@@ -64,7 +64,7 @@ def test_trends_by_hand():
     found = trends(REAL, FAKE)
     rho = [np.corrcoef(t["x"], t["y"])[0, 1] for t in (REAL, FAKE)]
     assert found["x", "y"] == pytest.approx(1 - abs(rho[0] - rho[1]) / 2)
-    joint = [{pair: 0 for pair in [(k, o) for k in "abcd" for o in (True, False)]} for _ in range(2)]
+    joint = [dict.fromkeys([(k, o) for k in "abcd" for o in (True, False)], 0) for _ in range(2)]
     for counts, t in zip(joint, (REAL, FAKE), strict=True):
         for kind, on in zip(t["kind"].tolist(), t["on"].tolist(), strict=True):
             counts[kind, on] += 1 / len(t["on"])

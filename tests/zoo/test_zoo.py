@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 FAMILIES = {
     "default", "classic", "conditional", "divergences", "Wasserstein", "energies", "relativistic", "against collapse",
     "spectral", "large", "consistency", "little data", "growing and style", "R3GAN", "autoencoders",
-    "without labels", "translation", "anomalies", "super-resolution",
+    "without labels", "translation", "anomalies", "super-resolution", "tables",
 }  # fmt: skip
 
 RECIPE = """\
@@ -118,6 +118,12 @@ def test_the_commands_that_reproduce_are_ones_that_gansmith_knows(name):
     told = recipe.load(name).reproduce
     assert told is not None
     first, second = (shlex.split(part) for part in told.command.split("&&"))
+    if recipe.load(name).family == "tables":
+        out = first[first.index("--out") + 1]
+        assert first[:3] == ["gansmith", "table", "fit"]
+        assert (first[first.index("--method") + 1] if "--method" in first else "tablegan") == name
+        assert second[:4] == ["gansmith", "table", "report", out]
+        return
     assert first[:3] == ["gansmith", "train", name]
     args, fields = train.parser().read_with_fields(first[2:])
     recipe.load(name, train.arguments(args, fields)["overrides"])

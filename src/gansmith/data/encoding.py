@@ -34,10 +34,22 @@ _ENCODING = 11  # the purpose of keyed numbers, beside those of `order`
 
 
 class Block(NamedTuple):
-    """What a column takes of a row: so many numbers (0 or 1), and after them so many categories, of which one is 1."""
+    """What a column takes of a row.
+
+    Attributes:
+        numbers: so many, 0 or 1.
+        categories: so many after them, of which one is 1.
+        bare: of the categories so many come first whose number is 0.
+    """
 
     numbers: int
     categories: int
+    bare: int = 0
+
+    @property
+    def width(self) -> int:
+        """Numbers of a row."""
+        return self.numbers + self.categories
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,7 @@ class Number:
         means, deviations: of the modes.
         weights: of the modes.
         spikes: values that are categories, before the modes.
-        gone: whether values are missing, which is the last category.
+        gone: whether values are missing, which is the category after the spikes.
         low, high: the least and the greatest value.
         decimals: digits after the point; None is as many as there are.
         dtype: numpy's.
@@ -172,16 +184,17 @@ class Number:
 
     @property
     def block(self) -> Block:
-        """A number, and one of the spikes, the modes, or missing."""
-        return Block(1, len(self.spikes) + len(self.means) + self.gone)
+        """A number, and one of the spikes, or missing, or the modes."""
+        bare = len(self.spikes) + self.gone
+        return Block(1, bare + len(self.means), bare)
 
     def encode(self, values: NDArray[Any], seed: int) -> NDArray[np.float32]:
         """[n, 1 + categories]; the mode of each value is drawn by how probable each is."""
         lost, x = missing(values), _plain(values, self.unit)
-        spikes, modes = len(self.spikes), len(self.means)
+        bare, modes = self.block.bare, len(self.means)
         if lost.any() and not self.gone:
             raise Refused(f"column {self.name}: has missing values, which it had not when it was fitted")
-        chosen = np.full(len(x), spikes + modes, np.int64)
+        chosen = np.full(len(x), len(self.spikes), np.int64)
         number = np.zeros(len(x))
         if modes:
             mean, deviation = np.array(self.means), np.array(self.deviations)
@@ -193,23 +206,22 @@ class Number:
             drawn = uniform((_ENCODING, seed), 0, len(x))
             mode = np.minimum((share < drawn[:, None]).sum(1), modes - 1)
             number = np.clip((here - mean[mode]) / (SPREADS * deviation[mode]), -1, 1)
-            chosen = np.where(lost, chosen, spikes + mode)
+            chosen = np.where(lost, chosen, bare + mode)
         for i, spike in enumerate(self.spikes):
             chosen[x == spike] = i
-        number[(chosen < spikes) | lost] = 0
+        number[chosen < bare] = 0
         return np.hstack([number[:, None], _one_hot(chosen, self.block.categories)]).astype(np.float32)
 
     def decode(self, rows: NDArray[np.float32]) -> NDArray[Any]:
         """The value that the number stands for in the mode of the greatest category, within the range that was seen."""
-        spikes, modes = len(self.spikes), len(self.means)
         chosen = rows[:, 1:].argmax(1)
-        place = np.array([*self.spikes, *self.means, np.nan])
-        reach = np.array([*[0.0] * spikes, *(SPREADS * s for s in self.deviations), 0.0])
+        place = np.array([*self.spikes, *[np.nan] * self.gone, *self.means])
+        reach = np.array([*[0.0] * self.block.bare, *(SPREADS * s for s in self.deviations)])
         x = place[chosen] + np.clip(rows[:, 0].astype(np.float64), -1, 1) * reach[chosen]
         if self.decimals is not None:
             x = np.round(x, self.decimals)
         x = np.clip(x, self.low, self.high)
-        lost = chosen >= spikes + modes
+        lost = np.isnan(x)
         if self.unit:
             out = np.round(np.where(lost, 0, x)).astype(np.int64).astype(f"datetime64[{self.unit}]").astype(self.dtype)
             out[lost] = np.datetime64("NaT")
@@ -238,17 +250,17 @@ class Encoding:
     @property
     def blocks(self) -> list[Block]:
         """The blocks of a row, without empty ones."""
-        return [column.block for column in self.columns if sum(column.block)]
+        return [column.block for column in self.columns if column.block.width]
 
     @property
     def width(self) -> int:
         """Length of a row."""
-        return sum(map(sum, self.blocks))
+        return sum(block.width for block in self.blocks)
 
     def starts(self) -> dict[str, int]:
         """Where in a row each column begins."""
-        ends = np.cumsum([sum(column.block) for column in self.columns]).tolist()
-        return {column.name: end - sum(column.block) for column, end in zip(self.columns, ends, strict=True)}
+        ends = np.cumsum([column.block.width for column in self.columns]).tolist()
+        return {column.name: end - column.block.width for column, end in zip(self.columns, ends, strict=True)}
 
     def column(self, name: str) -> Column:
         """A column by its name."""
@@ -268,7 +280,7 @@ class Encoding:
         """Rows [n, width] as columns, in the table's order, each of its own type."""
         starts = self.starts()
         return {
-            column.name: column.decode(rows[:, starts[column.name] : starts[column.name] + sum(column.block)])
+            column.name: column.decode(rows[:, starts[column.name] : starts[column.name] + column.block.width])
             for column in self.columns
         }
 
@@ -329,7 +341,7 @@ def fit(
         if values.ndim != 1 or len(values) != rows_of(columns):
             raise Refused(f"column {name}: has the shape {list(values.shape)}, in a table of {rows_of(columns)} rows")
         found.append(_code(name, values, modes, spike, seed, levels, name in categories, name in free, notes))
-    if not any(sum(column.block) for column in found):
+    if not any(column.block.width for column in found):
         raise Refused("there is nothing to learn: each column has one value, or is to be made up anew")
     return Encoding(tuple(found), tuple(notes))
 

@@ -33,60 +33,66 @@ class Blocks(nn.Module):
     """Where the columns of a row lie: raw outputs [B, D] → numbers by tanh, and categories one column at a time.
 
     Args:
-        columns: numbers (0 or 1) and categories of each column, in order; None takes all for numbers.
+        columns: of each column in order its numbers (0 or 1), its categories, and how many of these come first whose
+            number is 0, as `Encoding.blocks` has them; None takes all of a row for numbers.
         shape: of a row.
+
+    Attributes:
+        parts: first number, first category and number of categories, of each column.
+        told: those of columns that are one of some kinds and nothing else: a condition may name these.
+        categories, conditions: categories of all columns, and of those.
     """
 
     def __init__(self, columns: Sequence[Sequence[int]] | None, shape: Sequence[int]) -> None:
         super().__init__()
         width = math.prod(shape)
-        self.columns = [(1, 0)] * width if columns is None else [(int(a), int(b)) for a, b in columns]
-        if any(a not in (0, 1) or b < 0 or a + b < 1 for a, b in self.columns):
-            raise ValueError("columns are pairs: 0 or 1 numbers, and so many categories")
-        if sum(map(sum, self.columns)) != width:
-            raise ValueError(f"columns: they take {sum(map(sum, self.columns))} numbers of a row, which has {width}")
-        starts = np.cumsum([0, *map(sum, self.columns)]).tolist()
-        self.parts: list[tuple[int, int, int]] = []
-        """First number, first category and number of categories, of each column."""
-        self.numbers: list[int] = []
-        for (a, b), start in zip(self.columns, starts, strict=False):
-            self.parts.append((start, start + a, b))
-            self.numbers += [start] * a
-        self.categories = sum(b for _, b in self.columns)
-        self.width = width
-        self.widths = [part for pair in self.columns for part in pair if part]
-        self.kinds = [i == 1 for pair in self.columns for i, part in enumerate(pair) if part]
-        self.is_told = [i == 1 and not a and b > 1 for a, b in self.columns for i, part in enumerate((a, b)) if part]
+        self.columns = [(1, 0, 0)] * width if columns is None else [(int(c[0]), int(c[1]), sum(c[2:])) for c in columns]
+        if any(a not in (0, 1) or a + b < 1 or not 0 <= bare <= b for a, b, bare in self.columns):
+            raise ValueError("columns are 0 or 1 numbers, so many categories, and how many of these have no number")
+        taken = [a + b for a, b, _ in self.columns]
+        if sum(taken) != width:
+            raise ValueError(f"columns: they take {sum(taken)} numbers of a row, which has {width}")
+        starts = np.cumsum([0, *taken]).tolist()
+        self.parts = [(at, at + a, b) for at, (a, b, _) in zip(starts, self.columns, strict=False)]
+        self.numbers = [at for at, (a, _, _) in zip(starts, self.columns, strict=False) if a]
+        self.told = [part for part, (a, b, _) in zip(self.parts, self.columns, strict=True) if not a and b > 1]
+        self.categories, self.conditions = sum(b for _, b, _ in self.columns), sum(b for _, _, b in self.told)
+        self.widths = [part for a, b, _ in self.columns for part in (a, b) if part]
+        self.kinds = [i == 1 for a, b, _ in self.columns for i, part in enumerate((a, b)) if part]
+        self.is_told = [i == 1 and not a and b > 1 for a, b, _ in self.columns for i, part in enumerate((a, b)) if part]
+        self.bare = [bare for a, b, bare in self.columns for part in (a, b) if part]
         flags = torch.repeat_interleave(torch.tensor(self.kinds), torch.tensor(self.widths))
         self.register_buffer("is_kind", flags, persistent=False)
         self.register_buffer("place", flags.nonzero().squeeze(1), persistent=False)
         self.is_kind: torch.Tensor
         self.place: torch.Tensor
-        self.told = [part for part, (a, b) in zip(self.parts, self.columns, strict=True) if not a and b > 1]
-        """The columns that are one of some kinds and nothing else: those that a condition may name."""
-        self.conditions = sum(b for _, _, b in self.told)
 
-    def activated(self, raw: torch.Tensor, uniform: torch.Tensor | None, tau: float) -> torch.Tensor:
+    def activated(
+        self, raw: torch.Tensor, uniform: torch.Tensor | None, tau: float, hard: bool = False
+    ) -> torch.Tensor:
         """Raw outputs [B, D] → rows: tanh, and Gumbel softmax by uniform numbers [B, L], or softmax without any.
 
         Jang et al., 2017, Equation 2 (arXiv:1611.01144).
+
+        Args:
+            raw: the outputs.
+            uniform: in [0, 1), or None.
+            tau: the temperature.
+            hard: each kind is 0 or 1, with the softmax's gradient; and the number of a kind that has none is 0.
         """
         if uniform is not None:
             gumbel = -(-uniform.clamp(_LEAST, 1 - 1e-7).log()).log()
-            raw = (raw + self.spread(gumbel)) / self.scale(tau, raw)
+            raw = (raw + gumbel.new_zeros(raw.shape).index_copy(1, self.place, gumbel)) / (self.is_kind * (tau - 1) + 1)
         # Split once: a slice of its own for each column would cost a zero gradient of the whole row each.
-        pieces = raw.split(self.widths, 1)
-        return torch.cat(
-            [piece.softmax(1) if kinds else squashed(piece) for piece, kinds in zip(pieces, self.kinds, strict=True)], 1
-        )
-
-    def spread(self, gumbel: torch.Tensor) -> torch.Tensor:
-        """Numbers of the categories [B, L] at their places in a row [B, D], with zeros at those of numbers."""
-        return gumbel.new_zeros(len(gumbel), self.width).index_copy(1, self.place, gumbel)
-
-    def scale(self, tau: float, like: torch.Tensor) -> torch.Tensor:
-        """What raw outputs are divided by, [D]: tau at categories, and 1 at numbers."""
-        return self.is_kind.to(like.dtype) * (tau - 1) + 1
+        pieces = list(raw.split(self.widths, 1))
+        for i, kinds in enumerate(self.kinds):
+            pieces[i] = pieces[i].softmax(1) if kinds else squashed(pieces[i])
+            if kinds and hard:
+                one = torch.zeros_like(pieces[i]).scatter_(1, pieces[i].argmax(1, keepdim=True), 1.0)
+                if self.bare[i]:
+                    pieces[i - 1] = pieces[i - 1] * (1 - one[:, : self.bare[i]].sum(1, keepdim=True))
+                pieces[i] = pieces[i] + (one - pieces[i]).detach()
+        return torch.cat(pieces, 1)
 
     def asked(self, raw: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """−log of the probability that raw outputs [B, D] give the kind that a condition [B, V] names, [B]."""
@@ -155,9 +161,9 @@ class Table(Synthesis):
         generator: (noise, condition [B, V]) → raw row.
         discriminator: (row, condition) → logits.
         shape: of a row.
-        columns: numbers and categories of each column, as `Encoding.blocks` has them.
+        columns: as of `Blocks`.
         tau: temperature of the Gumbel softmax.
-        hard: rows as the discriminator sees them have one category at exactly 1, with the softmax's gradient.
+        hard: the discriminator sees each kind as 0 or 1, as real rows have it, with the softmax's gradient.
         condition: weight of the term above; 0 tells neither network any kind, and feeds rows in their plain order.
         frequency: how often a kind is named, `log` of its frequency or `true` to it.
         noise: of the whole vector.
@@ -214,18 +220,8 @@ class Table(Synthesis):
 
     def rows(self, turn: Turn, raw: torch.Tensor) -> torch.Tensor:
         """Rows as the discriminator sees them."""
-        soft = self.blocks.activated(raw, self._drawn(turn).uniform("gumbel", self.blocks.categories), self.tau)
-        return soft + (self._hardened(soft) - soft).detach() if self.hard else soft
-
-    def _hardened(self, rows: torch.Tensor) -> torch.Tensor:
-        pieces = []
-        for (first, begin, number), (a, b) in zip(self.blocks.parts, self.blocks.columns, strict=True):
-            if a:
-                pieces.append(rows[:, first:begin])
-            if b:
-                part = rows[:, begin : begin + number]
-                pieces.append(torch.zeros_like(part).scatter_(1, part.argmax(1, keepdim=True), 1.0))
-        return torch.cat(pieces, 1)
+        uniform = self._drawn(turn).uniform("gumbel", self.blocks.categories)
+        return self.blocks.activated(raw, uniform, self.tau, self.hard)
 
     def fakes(self, turn: Turn, noise: torch.Tensor | None = None) -> torch.Tensor:
         """Fakes for this move, of its own noise or of another."""
@@ -269,7 +265,7 @@ def generated(game: Table, noise: torch.Tensor, labels: torch.Tensor | None) -> 
         kind = torch.searchsorted(steps, share[:, -1].contiguous() * steps[-1]).clamp_max(len(steps) - 1)
         labels = torch.zeros(len(noise), len(steps), device=noise.device).scatter_(1, kind.unsqueeze(1), 1.0)
     raw = wide(run(game.generator, own, labels).flatten(1))
-    rows = blocks.activated(raw, share[:, : blocks.categories].to(raw.dtype), game.tau)
+    rows = blocks.activated(raw, share[:, : blocks.categories].to(raw.dtype), game.tau, game.hard)
     return rows.view(-1, *game.generator.shape)  # type: ignore[misc]
 
 
@@ -283,7 +279,7 @@ class Autoencoder(Game):
         encoder: row → mean and log variance [B, 2 noise]: an `Encoder` with `moments: 2`.
         generator: noise → raw row; the decoder.
         shape: of a row.
-        columns: numbers and categories of each column.
+        columns: as of `Blocks`.
         noise: of the whole vector: the decoder's, and one number a category, by which it is drawn.
         factor: of the reconstruction.
     """

@@ -1,7 +1,8 @@
 """How like two tables are, column by column and pair by pair: 1 is alike, 0 as unlike as can be.
 
 Columns are arrays by name, as in `gansmith.data.tables`: numbers and dates are compared by order, text and truth
-values as kinds. The definitions are those of the `sdmetrics` package's quality report over all pairs, and a test compares with it.
+values as kinds. The definitions are those of the `sdmetrics` package's quality report over all pairs of columns, and a
+test compares with it.
 """
 
 from __future__ import annotations
