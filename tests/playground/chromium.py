@@ -33,7 +33,7 @@ def opened(runs, port=0):
         listening.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # two drivers at once are one too many, and other modules have their own
 def browser():
     """Chromium without a window."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -192,7 +192,8 @@ class Runs:
             "use": info.get("use"), "images": follower.images, "total": total, "seconds": follower.seconds,
             "rate": follower.rate if going else None, "left": left, "status": status, "best": best,
             "warned": follower.warned, "snapshot": follower.snapshots[-1] if follower.snapshots else None,
-            "began": follower.began or follower.written(), "written": follower.time, "models": bool(run.checkpoints()), "stop": mine,
+            "began": follower.began or follower.written(), "written": follower.time, "models": bool(run.checkpoints()),
+            "stop": mine,
             "resume": not mine and status not in ("done", "converged", "reading"),
             "said": self.trainings.said(name) if self.trainings.code(name) else "",
         }  # fmt: skip
