@@ -92,7 +92,7 @@ export class Plot {
     const [bottom, top] = there.map(scale);
     this.x = (v) => LEFT + ((v - left) / (right - left)) * (width - LEFT - RIGHT);
     this.y = (v) => TOP + (1 - (scale(v) - bottom) / (top - bottom || 1)) * (HEIGHT - TOP - BOTTOM);
-    const clip = svg("clipPath", { id: this.id }, svg("rect", { x: LEFT, y: TOP, width: width - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM }));
+    const clip = svg("clipPath", { id: this.id }, svg("rect", { x: LEFT - 4, y: TOP - 4, width: width - LEFT - RIGHT + 8, height: HEIGHT - TOP - BOTTOM + 8 }));
     this.frame.append(svg("defs", {}, clip));
     for (const v of log ? powers(...there) : ticks(...there, 4)) {
       const at = this.y(v);

@@ -137,6 +137,7 @@ class Room {
 
   draw() {
     this.empty.hidden = Boolean(this.rows.length);
+    this.list.firstChild.hidden = !this.rows.length;
     this.empty.textContent = this.rows.length ? "" : this.words("runs.none", { folder: this.folder });
     const there = new Map([...this.body.children].map((line) => [line.dataset.run, line]));
     const lines = this.rows.map((row) => {
