@@ -140,7 +140,11 @@ def test_a_run_started_in_the_page_equals_the_command_that_it_shows(tmp_path, br
     with opened(runs) as address, page_of(browser) as page:
         page.goto(address + "#runs")
         until(page, lambda: "No runs in" in page.locator("main").inner_text())
-        command = fill(page, "640")
+        fill(page, "640")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="Copy").click()
+        page.get_by_role("button", name="Copied").wait_for()
+        command = page.evaluate("navigator.clipboard.readText()")
         assert_reachable(page)
         page.get_by_role("button", name="Start").click()
         until(page, lambda: status(page, "gan-ring") == "done", 60)

@@ -48,3 +48,20 @@ def test_a_room_does_what_it_can_and_refuses_the_rest(tmp_path):
             kitchen.hear(wrong)
     kitchen.post.say("smell", of=np.float32(1.5))
     assert sent == ['{"room": "kitchen", "kind": "smell", "of": 1.5}']
+
+
+def test_what_rooms_share_is_made_once_and_closed_at_the_end(tmp_path):
+    class Shared:
+        closed = 0
+
+        def close(self):
+            self.closed += 1
+
+    house, made = House(tmp_path), []
+    first = house.once("a", lambda: made.append(1) or Shared())
+    assert house.once("a", lambda: made.append(2) or Shared()) is first
+    assert house.once("b", lambda: "plain") == "plain"
+    assert made == [1]
+    house.close()
+    house.close()
+    assert first.closed == 1

@@ -1,5 +1,5 @@
 // The form that begins a training, and the command that is the same at the prompt.
-import { el, latest } from "/page/rooms/dom.js";
+import { copy, el, latest } from "/page/rooms/dom.js";
 
 export function form(room) {
   return new Form(room);
@@ -53,6 +53,10 @@ class Form {
     this.summaries = Object.fromEntries(choices.recipes.map((each) => [each.name, each.summary]));
     this.ships = Object.fromEntries(choices.data.map((each) => [each.name, each.ships]));
     this.code = el("pre", { tabindex: "0", "aria-live": "polite", "aria-label": words("runs.form.command") });
+    const taken = el("button", { type: "button", onclick: async () => {
+      if (await copy(this.code.textContent)) taken.textContent = words("runs.copied");
+      setTimeout(() => (taken.textContent = words("runs.copy")), 1500);
+    } }, words("runs.copy"));
     this.start = el("button", { class: "main", type: "submit" }, words("runs.form.start"));
     const label = (name, ...inner) => el("label", {}, words(`runs.form.${name}`), inner);
     this.path = label("where", f.where);
@@ -61,7 +65,7 @@ class Form {
       label("recipe", f.recipe), label("data", f.data), this.path, this.home,
       el("div", { role: "group", "aria-label": words("runs.form.length") }, el("label", {}, words("runs.form.length")), el("div", { class: "pair" }, f.value, f.kind)),
       label("seed", f.seed), label("name", f.name), el("label", { class: "wide" }, words("runs.form.fields"), f.fields), this.summary,
-      el("div", { class: "wide" }, el("span", { class: "small quiet" }, words("runs.form.command")), el("div", { class: "command" }, this.code, this.start)));
+      el("div", { class: "wide" }, el("span", { class: "small quiet" }, words("runs.form.command")), el("div", { class: "command" }, this.code, taken, this.start)));
     this.root.append(el("h2", {}, words("runs.new")), form);
   }
 
