@@ -53,6 +53,7 @@ class Room {
   async begin() {
     this.build();
     this.socket.on("back", () => this.guarded(() => this.list()));
+    this.parts.told.textContent = this.words("explore.loading"); // the first time a process begins, which takes seconds
     await this.guarded(() => this.list());
   }
 
