@@ -112,7 +112,7 @@ class Room {
     const keptCard = el("section", { class: "card" }, el("h2", {}, words("explore.kept")), p.kept);
     p.oneCard = el("section", { class: "card", hidden: true }, el("h2", {}, words("explore.chosen")), p.one, p.near);
     p.walkCard = this.walker();
-    p.all = [el("div", { class: "side" }, truncation, directions), p.middle, el("div", { class: "side right" }, keptCard, p.oneCard, p.walkCard)];
+    p.all = [el("div", { class: "side left" }, truncation, directions), p.middle, el("div", { class: "side right" }, keptCard, p.oneCard, p.walkCard)];
     this.root.append(top, p.empty, ...p.all);
   }
 
