@@ -78,10 +78,26 @@ def scored(name: str, enlarge: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
             float(psnr(a, b, crop=SCALE)), beyond, np.abs(edges(y) - edges(truth)).mean(), edges(y).mean(),
         ))  # fmt: skip
     means = np.mean(rows, 0)
+    apart = _lpips(enlarge, root)
     return {
         "what": name, "PSNR, Y": f"{means[0]:.2f}", "SSIM, Y": f"{means[1]:.4f}", "PSNR, RGB": f"{means[2]:.2f}",
         "spectrum off by": f"{means[3]:.3f}", "edges off by": f"{means[4]:.3f}", "mean edge": f"{means[5]:.2f}",
+        **({} if apart is None else {"LPIPS": f"{apart:.4f}"}),
     }  # fmt: skip
+
+
+def _lpips(enlarge: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], root: Path) -> float | None:
+    """The mean LPIPS to the truth, where its weights are at hand."""
+    from gansmith.metrics import lpips
+
+    if lpips.found() is None:
+        return None
+    extractor, found = lpips.LpipsExtractor(), []
+    for small, large in pairs(root):
+        made = enlarge(small)
+        a, b = (x[: made.shape[0], : made.shape[1]].transpose(2, 0, 1)[None] for x in (made, large))
+        found.append(float(lpips.lpips_distance(a, b, extractor)))
+    return float(np.mean(found))
 
 
 def bicubic(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
