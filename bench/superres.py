@@ -13,6 +13,7 @@ frequency; and of the edges, the first Wasserstein distance between the distribu
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -209,7 +210,7 @@ def work(order: dict[str, Any]) -> dict[str, float]:
 def speed(root: Path, run: str, quick: bool) -> list[dict[str, Any]]:
     """Tiled and naive, turn about."""
     rows = []
-    for threads in (1, 2):
+    for threads in range(1, min(2, len(os.sched_getaffinity(0))) + 1):
         order = {"run": run, "root": str(root), "side": 96 if quick else 768, "repeats": 1 if quick else 3}
         ours, naive = (child("superres.py", {**order, "naive": which}, threads=threads) for which in (False, True))
         for name, found in (("tiles, channels_last", ours), ("naive: untiled, eager, stock layers", naive)):
