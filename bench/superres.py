@@ -13,6 +13,7 @@ frequency; and of the edges, the first Wasserstein distance between the distribu
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -78,10 +79,26 @@ def scored(name: str, enlarge: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
             float(psnr(a, b, crop=SCALE)), beyond, np.abs(edges(y) - edges(truth)).mean(), edges(y).mean(),
         ))  # fmt: skip
     means = np.mean(rows, 0)
+    apart = _lpips(enlarge, root)
     return {
         "what": name, "PSNR, Y": f"{means[0]:.2f}", "SSIM, Y": f"{means[1]:.4f}", "PSNR, RGB": f"{means[2]:.2f}",
         "spectrum off by": f"{means[3]:.3f}", "edges off by": f"{means[4]:.3f}", "mean edge": f"{means[5]:.2f}",
+        **({} if apart is None else {"LPIPS": f"{apart:.4f}"}),
     }  # fmt: skip
+
+
+def _lpips(enlarge: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], root: Path) -> float | None:
+    """The mean LPIPS to the truth, where its weights are at hand."""
+    from gansmith.metrics import lpips
+
+    if lpips.found() is None:
+        return None
+    extractor, found = lpips.LpipsExtractor(), []
+    for small, large in pairs(root):
+        made = enlarge(small)
+        a, b = (x[: made.shape[0], : made.shape[1]].transpose(2, 0, 1)[None] for x in (made, large))
+        found.append(float(lpips.lpips_distance(a, b, extractor)))
+    return float(np.mean(found))
 
 
 def bicubic(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -193,7 +210,7 @@ def work(order: dict[str, Any]) -> dict[str, float]:
 def speed(root: Path, run: str, quick: bool) -> list[dict[str, Any]]:
     """Tiled and naive, turn about."""
     rows = []
-    for threads in (1, 2):
+    for threads in range(1, min(2, len(os.sched_getaffinity(0))) + 1):
         order = {"run": run, "root": str(root), "side": 96 if quick else 768, "repeats": 1 if quick else 3}
         ours, naive = (child("superres.py", {**order, "naive": which}, threads=threads) for which in (False, True))
         for name, found in (("tiles, channels_last", ours), ("naive: untiled, eager, stock layers", naive)):

@@ -82,6 +82,16 @@ def test_a_deep_network_reads_less_than_it_could_and_nobody_sees_it():
     assert np.abs(Upscaler(made, "x", 4, 3, tile=40, overlap=12)(x) - wanted).max() <= 1
 
 
+def test_a_tile_is_as_large_as_memory_lets_it_be():
+    made = {kind: network(kind, 4) for kind in ("light", "published", "rrdb")}
+    assert [made[kind].breadth for kind in made] == [48, 96, 96]
+    wide = rrdb.Generator((3, 32, 32), blocks=1)
+    assert wide.breadth == 1024
+    assert Upscaler(wide, "x", 4, 3, breadth=1024).tile == 250
+    assert Upscaler(wide, "x", 4, 3).tile == 176
+    assert Upscaler(made["light"], "x", 4, 3, breadth=48).tile == 768
+
+
 def test_sixteen_bits_are_finer_than_eight():
     made, x = upscaler(), pixels()
     coarse, fine = made(x), made(x.astype(np.uint16) * 257)

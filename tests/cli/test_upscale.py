@@ -42,8 +42,8 @@ def test_one_picture(cli, tmp_path, made):
     with Image.open("a-x2.png") as image:
         assert image.size == (14, 18)
     assert made == [
-        {"run": "run", "sharpness": None, "psnr_run": None, "checkpoint": "latest", "device": "auto", "overlap": None,
-         "ensemble": False}
+        {"run": "run", "sharpness": None, "psnr_run": None, "checkpoint": "latest", "device": "auto", "tile": None,
+         "overlap": None, "ensemble": False}
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from gansmith.errors import Refused
 from gansmith.model import load
 from gansmith.networks import rrdb
 
-TILE = 192
-"""Pixels of a tile's side, before the network."""
+LARGEST, TILES, BREADTH = 64_000_000, (64, 768), 2048
+"""Numbers that a network's widest layer may hold of a tile, bounds of a tile's side, and what an unknown one is taken
+to hold for each pixel."""
 
 OVERLAP = 32
 """Pixels that a tile reads beyond itself, at most, where the network would reach farther."""
@@ -41,8 +43,10 @@ class Upscaler:
         scale: how many times larger.
         channels: that it takes and gives.
         reach: pixels, each way, on which a pixel depends; None is unknown.
+        breadth: numbers that its widest layer holds for each pixel; None is unknown.
         device: where to work.
-        tile: pixels of a tile's side.
+        tile: pixels of a tile's side, before it is enlarged; None is what a quarter of a gigabyte holds of the widest
+            layer.
         overlap: pixels that a tile reads beyond itself. None is the reach, so that tiles agree with the whole; at most
             32, which is what counts in a deeper network.
         ensemble: the mean over the eight turns and mirrorings of the picture (Timofte et al., 2016, arXiv:1511.02228):
@@ -57,15 +61,18 @@ class Upscaler:
         channels: int,
         reach: int | None = None,
         *,
+        breadth: int | None = None,
         device: torch.device | str = "cpu",
-        tile: int = TILE,
+        tile: int | None = None,
         overlap: int | None = None,
         ensemble: bool = False,
     ) -> None:
         self.device = torch.device(device)
         network = network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
-        self.name, self.scale, self.channels, self.tile, self.ensemble = name, scale, channels, tile, ensemble
+        self.name, self.scale, self.channels, self.ensemble = name, scale, channels, ensemble
+        side = math.isqrt(LARGEST // (breadth or BREADTH))
+        self.tile = min(max(side, TILES[0]), TILES[1]) if tile is None else tile
         self.overlap = min(OVERLAP if reach is None else reach, OVERLAP) if overlap is None else overlap
 
     def __call__(self, pixels: Pixels) -> Pixels:
@@ -193,7 +200,8 @@ def of_run(
             raise Refused(f"{run}: does not say which run it began from", "Give --psnr-run.")
         first: Any = load(before, device=device).game
         between(getattr(first, "generator", None), network, sharpness, f"{before} and {run}")
-    return Upscaler(network, str(run), scale, channels, getattr(network, "reach", None), device=model.device, **how)
+    known = {name: getattr(network, name, None) for name in ("reach", "breadth")}
+    return Upscaler(network, str(run), scale, channels, **known, device=model.device, **how)
 
 
 def between(first: nn.Module | None, second: nn.Module, share: float, where: str) -> None:
@@ -243,7 +251,8 @@ def of_weights(file: str | Path, *, device: str = "auto", **how: Any) -> Upscale
         raise Refused(f"{path}: is no file of weights, or damaged") from None
     own = rrdb.of_published(held) if isinstance(held, Mapping) else None
     if own is not None:
-        return Upscaler(_Plain(own), path.name, own.scale, own.channels, own.reach, device=place, **how)
+        known = {"reach": own.reach, "breadth": own.breadth}
+        return Upscaler(_Plain(own), path.name, own.scale, own.channels, **known, device=place, **how)
     found = _by_spandrel(held, path)
     return Upscaler(_Plain(found), path.name, found.scale, found.input_channels, device=place, **how)
 

@@ -49,7 +49,7 @@ def parser() -> Parser:
     flags.add_argument("--psnr-run", metavar="DIR", help="the first stage's run (the one that --run began from)")
     flags.add_argument("--ensemble", action="store_true", help="the mean over eight turns: better, and 8x slower")
     flags.add_argument("--compare", metavar="PAGE", help="write a page that shows before and after (.html)")
-    flags.add_argument("--tile", type=whole, metavar="N", help="pixels of a tile's side: less takes less memory (192)")
+    flags.add_argument("--tile", type=whole, metavar="N", help="pixels of a tile's side: less takes less memory")
     flags.add_argument("--overlap", type=pixels, metavar="N", help="pixels that a tile reads beyond itself")
     flags.add_argument("--checkpoint", default="latest", metavar="C", help="latest, or images on the clock (latest)")
     flags.add_argument("--force", action="store_true", help="write over a page that exists")
@@ -91,9 +91,9 @@ def run(argv: Sequence[str]) -> int:
 def _upscaler(args: argparse.Namespace) -> Any:
     from gansmith.applications import upscaling
 
-    how: dict[str, Any] = {"device": args.device, "overlap": args.overlap, "ensemble": args.ensemble}
-    if args.tile is not None:
-        how["tile"] = args.tile
+    how: dict[str, Any] = {
+        "device": args.device, "tile": args.tile, "overlap": args.overlap, "ensemble": args.ensemble,
+    }  # fmt: skip
     if args.weights is not None:
         return upscaling.of_weights(args.weights, **how)
     first = {"sharpness": args.sharpness, "psnr_run": args.psnr_run, "checkpoint": args.checkpoint}

@@ -80,6 +80,7 @@ class Generator(nn.Module):
         scale: as given.
         channels: of both pictures.
         reach: pixels of the small picture, each way, on which a pixel of the large one depends.
+        breadth: numbers that its widest layer holds for each pixel of the small picture.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Generator(nn.Module):
         self.ups = nn.ModuleList([_conv(width, width) for _ in self.steps])
         self.wide = _conv(width, width)
         self.last = scaled(Conv2d(width, shape[0], 3, padding=1))
+        self.breadth = max(width + 4 * growth, width * scale**2)
         far, size = 2.0 + 15 * blocks, 1
         for step in self.steps:
             size *= step

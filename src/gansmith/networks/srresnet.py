@@ -134,6 +134,7 @@ class Generator(nn.Module):
         scale: as given.
         channels: of both pictures.
         reach: pixels of the small picture, each way, on which a pixel of the large one depends.
+        breadth: numbers that its widest layer holds for each pixel of the small picture.
     """
 
     def __init__(
@@ -167,6 +168,7 @@ class Generator(nn.Module):
         else:
             self.last = scaled(Conv2d(width, shape[0], kernel, padding=kernel // 2), gain)
         self.enlarge = Enlarge(scale) if skip else None
+        self.breadth = max(width, scale**2 * shape[0]) if direct else width * scale**2
         far, size = kernel // 2 + 2 * blocks + 1.0, 1
         for step in steps:
             far, size = far + 1 / size, size * step
