@@ -57,6 +57,8 @@ def overrides(recipe: str, kind: str, own: dict[str, Any], root: Path) -> dict[s
     }  # fmt: skip
     for name in NETWORKS[: 4 if recipe.startswith("cycle") else 2]:
         found[f"{name}.width"] = WIDTH
+    if recipe.startswith("pix2pix"):
+        found["generator.spared"] = 1  # dropout where the authors' code has it
     return {**found, "optimizer.lr": {"start": 2e-4, "end": 0.0, "shape": "linear", "hold": 0.5}}
 
 
@@ -104,7 +106,12 @@ def trained(order: dict[str, Any]) -> dict[str, Any]:
 
     root, folder = Path(order["root"]), Path(order["folder"])
     recipe, kind, own = TASKS[order["task"]]
-    given = {**overrides(recipe, kind, own, root), "seed": order["seed"], "compile": "off"}
+    given = {
+        **overrides(recipe, kind, own, root),
+        "seed": order["seed"],
+        "compile": "off",
+        "precision": order["precision"],
+    }
     began = time.process_time()
     run = gansmith.train(recipe, out=str(folder / "run"), overrides=given, images=order["images"])
     seconds = time.process_time() - began
@@ -288,6 +295,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", metavar="NAME", help="one of the trainings; may be repeated")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=5, help="of measurements of speed (5)")
+    parser.add_argument("--precision", default="auto", help="of gansmith's trainings (auto)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=None, metavar="DIR", help="keep runs and outputs here")
     parser.add_argument("--pictures", type=Path, default=None, metavar="DIR", help="draw pictures into this folder")
@@ -295,7 +303,12 @@ def main() -> None:
     if run_child(args.child, lambda order: globals()[order["do"]](order)):
         return
     root = args.data_root.resolve()
-    shared = {"root": str(root), "seed": args.seed, "peer": str(args.peer.resolve()) if args.peer else None}
+    shared = {
+        "root": str(root),
+        "seed": args.seed,
+        "precision": args.precision,
+        "peer": str(args.peer.resolve()) if args.peer else None,
+    }
     rows: list[dict[str, Any]] = []
     if args.part == "speed":
         if args.peer is None:

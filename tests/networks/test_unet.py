@@ -25,6 +25,9 @@ def test_of_256_pixels_it_has_the_papers_layers():
     # The decoder takes what the encoder hands across beside what comes from below.
     assert [layer.in_channels for layer in network.up] == [512, 1024, 1024, 1024, 1024, 512, 256]
     assert [isinstance(layer, Dropout) for layer in network.dropouts] == [True] * 3 + [False] * 4
+    with torch.device("meta"):
+        spared = unet.Generator((3, 256, 256), spared=1)
+    assert [isinstance(layer, Dropout) for layer in spared.dropouts] == [False] + [True] * 3 + [False] * 3
     down = sum(
         a * b * 16 for a, b in zip([3, 64, 128, 256, 512, 512, 512, 512], [64, 128, 256, *[512] * 5], strict=True)
     )

@@ -42,6 +42,7 @@ class Generator(nn.Module):
         depth: halvings; None halves to one pixel where that needs little padding, 8 times at most.
         norm: `instance`, `batch` or `none`.
         dropout: its probability in the innermost levels of full width, three at most; only in training.
+        spared: innermost levels that it spares all the same: the paper's has none, and its authors' later code one.
     """
 
     swapped = False
@@ -54,6 +55,7 @@ class Generator(nn.Module):
         depth: int | None = None,
         norm: str = "instance",
         dropout: float = 0.5,
+        spared: int = 0,
     ) -> None:
         super().__init__()
         inputs, outputs = tuple(shape), other(shape, beside)
@@ -79,7 +81,8 @@ class Generator(nn.Module):
             given = widths[i] if i == depth - 1 else 2 * widths[i]
             self.up.append(ConvTranspose2d(given, widths[i - 1], 4, 2, 1, bias=plain))
             self.up_norms.append(normed(norm, widths[i - 1], affine=True))
-            drops = dropout and widths[i - 1] == 8 * width and len(self.dropouts) < 3
+            place = depth - 1 - i  # counted from the innermost
+            drops = dropout and widths[i - 1] == 8 * width and spared <= place < spared + 3
             self.dropouts.append(Dropout(dropout) if drops else nn.Identity())
         self.last = ConvTranspose2d(widths[0] * (2 if depth > 1 else 1), outputs[0], 4, 2, 1)
         begin(self)
