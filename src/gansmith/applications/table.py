@@ -38,6 +38,9 @@ FEWEST = 20
 SPIKE = 0.05
 """Share of the rows that a number must have to be a category of its own, but for the published methods."""
 
+CLASSIFIER = {"network": "mlp:Encoder", "hidden": [128], "dropout": 0.3}
+"""What learns the target from real rows, where there is one, and the recipe asks fakes to agree with it."""
+
 CHUNK = 4096
 """Rows made at a time: a part of what makes samples equal."""
 
@@ -226,8 +229,9 @@ class TableGAN:
             sides["discriminator"] = {"classes": told if conditioned else 0}
         if "encoder" in fields.get("networks", {}):
             sides["networks"] = {"encoder": {"noise": own}}
+        classifier = self._classifier(schema, fields, float(game.arguments.get("agreement", 0)))
         fields = recipes.merge(fields, {
-            "game": {"name": game.name, "columns": [list(block) for block in blocks]}, **sides, "seed": self.seed,
+            "game": {"name": game.name, "columns": [list(block) for block in blocks], **classifier}, **sides, "seed": self.seed,
             "noise": own + sum(block.categories for block in blocks) + bool(conditioned),
             "conditional": False, "score": False, "snapshots": int(fields.get("snapshots", 20)),
         })  # fmt: skip
@@ -240,6 +244,16 @@ class TableGAN:
         if recipe.batch % pack:
             raise Refused(f"batch: {recipe.batch} is no multiple of the {pack} rows that are judged as one")
         return recipe
+
+    def _classifier(self, schema: Schema, fields: dict[str, Any], agreement: float) -> dict[str, Any]:
+        """What the game is told of the target; its classifier is added to the networks where it has kinds."""
+        told = [c for c in schema.encoding.columns if not c.block.numbers and c.block.categories > 1]
+        place = next((i for i, column in enumerate(told) if column.name == schema.target), None)
+        if not agreement or place is None:
+            return {}
+        network = {**CLASSIFIER, "noise": told[place].block.categories}
+        fields["networks"] = recipes.merge({"classifier": network}, fields.get("networks", {}))
+        return {"target": place}
 
     # --- use ---------------------------------------------------------------------------------------
 
