@@ -301,9 +301,9 @@ def generated(game: Table, noise: torch.Tensor, labels: torch.Tensor | None) -> 
     uniform = share[:, : blocks.categories].to(raw.dtype)
     rows = blocks.activated(raw, uniform, game.tau, game.hard)
     if game.classifier is not None and game.agreement:
-        # By the classifier's own inputs: rows that were read, with one kind of each column.
-        raw = raw.index_copy(1, torch.arange(game.target.start, game.target.stop, device=raw.device),
-                             game.agreement * game.foretold(blocks.activated(raw, uniform, game.tau, True)))  # fmt: skip
+        # The classifier knows rows with one kind of each column, as real ones are.
+        foretold = game.foretold(blocks.activated(raw, uniform, game.tau, True))
+        raw = torch.cat([raw[:, : game.target.start], game.agreement * foretold, raw[:, game.target.stop :]], 1)
         rows[:, game.target] = blocks.activated(raw, uniform, game.tau, game.hard)[:, game.target]
     return rows.view(-1, *game.generator.shape)  # type: ignore[misc]
 
