@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,6 +124,16 @@ def test_a_training_that_was_stopped_goes_on_exactly(tmp_path):
     resume(tmp_path / "half")
     again = TableGAN.load(tmp_path / "half")
     assert csv_text(again.columns(30)) == csv_text(whole.columns(30))
+
+
+def test_a_target_of_kinds_has_a_classifier(model):
+    assert model._model.recipe.networks["classifier"].arguments["noise"] == 2
+    assert "classifier" in dict(model._model.game.named_children())
+    assert TableGAN()._classifier(model._schema, {}, 0.0) == {}  # the recipe asks for none
+    for target in (None, "low"):  # no target, or one of numbers
+        fields = {}
+        assert TableGAN()._classifier(replace(model._schema, target=target), fields, 1.0) == {}
+        assert fields == {}
 
 
 @pytest.mark.parametrize("method", ["ctgan", "tvae"])

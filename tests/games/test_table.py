@@ -179,6 +179,43 @@ def test_the_packed_critics_terms_are_wgan_gps(how):
     check(how, made, "discriminator", now, expected, made.discriminator)
 
 
+@pytest.mark.parametrize("how", STEPPERS)
+def test_a_classifier_of_the_target_learns_from_real_rows(how):
+    torch.manual_seed(1)
+    made = game(classifier=mlp.Encoder((WIDTH,), 2, hidden=(8,)), target=1, agreement=2.0)
+    assert [move.trains for move in made.moves()] == [("discriminator", "classifier"), ("generator",)]
+    now = turn("discriminator")
+    real, condition = now.batch.data, now.batch.more["condition"]
+    shared = Draws(0, 0, BATCH, prefix="fakes")
+    fake = by_hand(made.generator(shared.normal("noise", OWN).double(), condition), shared.uniform("gumbel", KINDS))
+    on_real, on_fake = made.discriminator(real, condition), made.discriminator(fake.detach(), condition)
+    blind = torch.cat([real[:, :8], torch.zeros(BATCH, 2, dtype=torch.float64)], 1)
+    wanted = F.cross_entropy(made.classifier(blind), real[:, 8:].argmax(1), reduction="none")
+    expected = {"adversarial": F.softplus(on_fake - on_real), "classifier": wanted}
+    check(how, made, "discriminator", now, expected, nn.ModuleList([made.discriminator, made.classifier]))
+
+
+@pytest.mark.parametrize("agreement", [0.0, 1.0, 2.0])
+def test_the_target_is_drawn_anew_by_the_classifier(agreement):
+    made = game(classifier=mlp.Encoder((WIDTH,), 2, hidden=(8,)), target=1, agreement=agreement).float()
+    plain = game().float()
+    made.generator, told = plain.generator, torch.eye(TOLD)[torch.zeros(20_000, dtype=torch.int64)]
+    z = torch.randn(20_000, NOISE, generator=torch.Generator().manual_seed(0))
+    rows, others = made.generate(z, told), plain.generate(z, told)
+    torch.testing.assert_close(rows[:, :8], others[:, :8])
+    if not agreement:
+        assert torch.equal(rows, others)
+        return
+    kinds = torch.cat([F.one_hot(rows[:, b:e].argmax(1), e - b) for b, e in ((1, 4), (4, 8))], 1).float()
+    blind = torch.cat([rows[:, :1], kinds, torch.zeros(20_000, 2)], 1)
+    share = (agreement * made.classifier(blind)).softmax(1)[:, 1].detach()
+    found = rows[:, 9] > 0.5
+    for low, high in ((0.0, 0.5), (0.5, 1.0)):  # as often as the classifier says, where it says little and where much
+        part = (share > low) & (share <= high)
+        if part.sum() > 500:
+            assert float(found[part].float().mean()) == pytest.approx(float(share[part].mean()), abs=0.03)
+
+
 def test_hard_rows_have_one_kind_and_the_soft_ones_gradient():
     made, now = game(hard=True), turn("generator")
     raw = torch.randn(BATCH, WIDTH, dtype=torch.float64, requires_grad=True)
@@ -239,6 +276,9 @@ def test_conditions_come_as_often_as_in_the_table():
 def test_refusals(options):
     with pytest.raises(ValueError, match=r"tau|noise"):
         game(**options)
+    for wrong in ({"target": 0}, {"target": 2, "classifier": nn.Identity()}):
+        with pytest.raises(ValueError, match="classifier and target go together"):
+            game(**wrong)
     with pytest.raises(ValueError, match="noise"):
         Autoencoder(nn.Identity(), nn.Identity(), shape=(WIDTH,), columns=COLUMNS, noise=KINDS)
 

@@ -38,6 +38,9 @@ FEWEST = 20
 SPIKE = 0.05
 """Share of the rows that a number must have to be a category of its own, but for the published methods."""
 
+CLASSIFIER = {"network": "mlp:Encoder", "hidden": [128], "dropout": 0.3}
+"""What learns the target from real rows, where there is one and the recipe's game has an `agreement`."""
+
 CHUNK = 4096
 """Rows made at a time: a part of what makes samples equal."""
 
@@ -102,7 +105,8 @@ class TableGAN:
     Args:
         epochs: passes over the table.
         method: `auto`, `ctgan` as published, `tvae`, or a recipe of one's own.
-        target: the column that is to be predicted, by which the report judges.
+        target: the column that is to be predicted, by which the report judges. `auto` draws it, where it is of kinds,
+            by a classifier that it trains on the real rows beside the generator.
         constraints: what holds in each row, as `"start <= end"`, `"0 <= age <= 99"` or `"city with country"`.
         categories: columns of numbers whose values are kinds.
         free: columns whose values say nothing of the others (names, numbers of customers), made up anew.
@@ -226,8 +230,10 @@ class TableGAN:
             sides["discriminator"] = {"classes": told if conditioned else 0}
         if "encoder" in fields.get("networks", {}):
             sides["networks"] = {"encoder": {"noise": own}}
+        told_of = self._classifier(schema, fields, float(game.arguments.get("agreement", 0)))
         fields = recipes.merge(fields, {
-            "game": {"name": game.name, "columns": [list(block) for block in blocks]}, **sides, "seed": self.seed,
+            "game": {"name": game.name, "columns": [list(block) for block in blocks], **told_of}, **sides,
+            "seed": self.seed,
             "noise": own + sum(block.categories for block in blocks) + bool(conditioned),
             "conditional": False, "score": False, "snapshots": int(fields.get("snapshots", 20)),
         })  # fmt: skip
@@ -240,6 +246,16 @@ class TableGAN:
         if recipe.batch % pack:
             raise Refused(f"batch: {recipe.batch} is no multiple of the {pack} rows that are judged as one")
         return recipe
+
+    def _classifier(self, schema: Schema, fields: dict[str, Any], agreement: float) -> dict[str, Any]:
+        """What the game is told of the target; its classifier is added to the networks where it has kinds."""
+        told = [c for c in schema.encoding.columns if not c.block.numbers and c.block.categories > 1]
+        place = next((i for i, column in enumerate(told) if column.name == schema.target), None)
+        if not agreement or place is None:
+            return {}
+        network = {**CLASSIFIER, "noise": told[place].block.categories}
+        fields["networks"] = recipes.merge({"classifier": network}, fields.get("networks", {}))
+        return {"target": place}
 
     # --- use ---------------------------------------------------------------------------------------
 

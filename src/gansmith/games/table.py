@@ -166,6 +166,10 @@ class Table(Synthesis):
         hard: the discriminator sees each kind as 0 or 1, as real rows have it, with the softmax's gradient.
         condition: weight of the term above; 0 tells neither network any kind, and feeds rows in their plain order.
         frequency: how often a kind is named, `log` of its frequency or `true` to it.
+        classifier: (row) → logits of the kinds of one column, from the others; or None.
+        target: that column, counted among those that are kinds and nothing else.
+        agreement: κ: made rows have the target drawn anew from softmax(κ C(row)) of the classifier C, which is trained
+            on real rows beside the discriminator. 1 draws it as C has it; more makes it less noisy than in real rows.
         noise: of the whole vector.
     """
 
@@ -180,6 +184,9 @@ class Table(Synthesis):
         hard: bool = False,
         condition: float = 1.0,
         frequency: Literal["log", "true"] = "log",
+        classifier: nn.Module | None = None,
+        target: int | None = None,
+        agreement: float = 0.0,
         noise: int = 128,
         **others: Any,
     ) -> None:
@@ -193,9 +200,31 @@ class Table(Synthesis):
         super().__init__(generator, discriminator, noise=own, **others)
         self.blocks, self.tau, self.hard = blocks, tau, hard
         self.condition, self.frequency = own_condition, frequency
+        if (classifier is None) != (target is None) or not 0 <= (target or 0) < max(len(blocks.told), 1):
+            raise ValueError("classifier and target go together: a network, and one of the columns that are kinds")
+        self.classifier, self.agreement, self.target = classifier, agreement, slice(0)
+        others_than_it = torch.ones(math.prod(shape))
+        if target is not None:
+            _, begin, number = blocks.told[target]
+            self.target = slice(begin, begin + number)
+            others_than_it[self.target] = 0
+        if classifier is not None:
+            self.averaged = ("generator", "classifier")
+        self.register_buffer("others_than_it", others_than_it, persistent=False)
+        self.others_than_it: torch.Tensor
         shares = torch.zeros(blocks.conditions if self.condition else 0)
         self.register_buffer("shares", shares)
         self.shares: torch.Tensor
+
+    def moves(self) -> Sequence[Move]:
+        """The usual two; the classifier is trained with the discriminator."""
+        first, *rest = super().moves()
+        return first if self.classifier is None else replace(first, trains=(*first.trains, "classifier")), *rest
+
+    def foretold(self, rows: torch.Tensor) -> torch.Tensor:
+        """The classifier's logits of the target's kinds, [B, kinds], by the other columns of rows [B, D]."""
+        assert self.classifier is not None
+        return wide(run(self.classifier, rows * self.others_than_it))
 
     def sampler(self, dataset: Dataset, seed: int) -> Sampler | None:
         """Training by sampling, where a column has kinds."""
@@ -235,6 +264,10 @@ class Table(Synthesis):
         raw = self.raw(turn)
         fake = self.rows(turn, raw).view_as(turn.batch.data)
         outcome = self.told_apart(turn, fake.detach())
+        if self.classifier is not None:
+            real = turn.batch.data.flatten(1)
+            doubted = -(real[:, self.target] * self.foretold(real).log_softmax(1)).sum(1)
+            outcome = replace(outcome, terms={**outcome.terms, "classifier": doubted})
         shared = {**outcome.shared, "fake": fake, "raw": raw} if self.shared_fakes else {}
         return replace(outcome, shared=shared)
 
@@ -265,7 +298,13 @@ def generated(game: Table, noise: torch.Tensor, labels: torch.Tensor | None) -> 
         kind = torch.searchsorted(steps, share[:, -1].contiguous() * steps[-1]).clamp_max(len(steps) - 1)
         labels = torch.zeros(len(noise), len(steps), device=noise.device).scatter_(1, kind.unsqueeze(1), 1.0)
     raw = wide(run(game.generator, own, labels).flatten(1))
-    rows = blocks.activated(raw, share[:, : blocks.categories].to(raw.dtype), game.tau, game.hard)
+    uniform = share[:, : blocks.categories].to(raw.dtype)
+    rows = blocks.activated(raw, uniform, game.tau, game.hard)
+    if game.classifier is not None and game.agreement:
+        # The classifier knows rows with one kind of each column, as real ones are.
+        foretold = game.foretold(blocks.activated(raw, uniform, game.tau, True))
+        raw = torch.cat([raw[:, : game.target.start], game.agreement * foretold, raw[:, game.target.stop :]], 1)
+        rows[:, game.target] = blocks.activated(raw, uniform, game.tau, game.hard)[:, game.target]
     return rows.view(-1, *game.generator.shape)  # type: ignore[misc]
 
 
