@@ -312,7 +312,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Examples as they are kept: float64 [n, D], or uint8 [n, C, H, W]."""
         if not reset:
             check_is_fitted(self)
-        axes = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
+        axes: int = np.ndim(X) if type(X) in (list, tuple) else getattr(X, "ndim", 2)
         if axes in (3, 4) and (reset or self.kind_ == "images"):
             data = images_of(X)
             if reset:
