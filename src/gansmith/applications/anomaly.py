@@ -19,8 +19,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gansmith.applications import baselines
 from gansmith.applications.baselines import Comparison
-from gansmith.applications.normality import METHODS, Member, train
+from gansmith.applications.normality import METHODS, Member, ready, train
 from gansmith.errors import Refused
+from gansmith.games.anomaly import Alad, FAnoGan, Ganomaly
 from gansmith.run import write_json
 
 SCHEMA = 1
@@ -28,6 +29,9 @@ SCHEMA = 1
 
 AUTO = {"vectors": ("critic",), "images": ("encoder",)}
 """What `auto` takes, by the kind of data; docs/anomalies.md shows why."""
+
+GAMES = {"fanogan": FAnoGan, "ganomaly": Ganomaly, "alad": Alad}
+"""The method that a trained game stands for."""
 
 LENGTH = {"critic": 160_000, "encoder": 128_000, "fanogan": 230_000, "ganomaly": 128_000, "alad": 100_000}
 """Vectors that each game is shown."""
@@ -160,21 +164,59 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 member.calibrate(self._scaled(apart))
                 self.members_.append(member)
         self.methods_ = chosen
+        self._set(apart)
+        if self.compare:
+            self.comparison_ = self._against_made(apart, seed)
+            print(self.comparison_)
+        return self
+
+    @classmethod
+    def of_run(cls, path: str | Path, X: Any, *, alarm_rate: float = 0.01, device: str = "cpu") -> Self:
+        """A detector by the game of a run that `gansmith train` wrote by `fanogan`, `ganomaly` or `alad`.
+
+        Args:
+            path: the run's folder.
+            X: normal examples that it was not trained on, by which the threshold is set.
+            alarm_rate: as of the constructor.
+            device: where to use it.
+
+        Raises:
+            Refused: no run, or one of another game, or of examples of another shape.
+        """
+        from gansmith.model import load
+
+        model = load(path, device=device)
+        method = next((name for name, kind in GAMES.items() if type(model.game) is kind), None)
+        if method is None:
+            raise Refused(
+                f"{path}: its game is {model.recipe.game.name}, which tells no anomalies",
+                f"Those that do: {', '.join(GAMES)}.",
+            )
+        made = cls(method, alarm_rate=alarm_rate, device=device)
+        made._check()
+        apart = made._taken(X, reset=True)
+        if made.shape_ != tuple(model.shape):
+            raise Refused(f"{path}: was trained on examples of {list(model.shape)}, and these are {list(made.shape_)}")
+        size = 0 if made.kind_ == "images" else made.n_features_in_
+        made.mean_, made.scale_, made.methods_ = np.zeros(size), np.ones(size), (method,)
+        member = Member(method, model.recipe, made.shape_, ready(model.game, made.shape_))
+        member.calibrate(made._scaled(apart))
+        made.members_ = [member]
+        made._set(apart)
+        return made
+
+    def _set(self, apart: NDArray[Any]) -> None:
+        """Set the threshold by held-out normal examples."""
         self.columns_: tuple[str, ...] = tuple(getattr(self, "feature_names_in_", ()))
         self.threshold_ = threshold(self._scores(apart), self.alarm_rate)
         self.offset_ = self.threshold_.offset
         self.heat_level_ = float(np.quantile(self.heat(apart), HOTTEST)) if self.kind_ == "images" else 0.0
         if self.threshold_.rate > self.alarm_rate * 1.5:
-            least = int(np.ceil(1 / self.alarm_rate / self.held_out))
             warnings.warn(
-                f"{held} held-out examples cannot set an alarm rate of {self.alarm_rate:g}, only "
-                f"{self.threshold_.rate:.2g}; that takes {least:,} examples, or a larger held_out",
-                stacklevel=2,
+                f"{len(apart):,} held-out examples cannot set an alarm rate of {self.alarm_rate:g}, only "
+                f"{self.threshold_.rate:.2g}; that takes {int(np.ceil(1 / self.alarm_rate)):,} of them",
+                stacklevel=3,
             )
-        if self.compare:
-            self.comparison_ = self._against_made(apart, seed)
-            print(self.comparison_)
-        return self
 
     def _check(self) -> None:
         if self.method != "auto" and self.method not in METHODS:
