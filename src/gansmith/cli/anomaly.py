@@ -47,9 +47,7 @@ def parser() -> Parser:
     flags.add_argument("action", metavar="fit|score", help="learn, or score with what was learnt")
     flags.add_argument("run", nargs="?", metavar="DIR", help="score: the folder that `fit` wrote")
     flags.add_argument("--data", metavar="FOLDER_OR_CSV", help="pictures, or a CSV of numbers; fit: normal ones")
-    flags.add_argument(
-        "--run", dest="trained", metavar="DIR", help="fit: what `gansmith train fanogan` or its like wrote"
-    )
+    flags.add_argument("--run", dest="trained", metavar="DIR", help="fit: a run of fanogan, ganomaly or alad")
     flags.add_argument("--out", metavar="PATH", help="fit: the folder to write; score: a .csv (scores.csv)")
     flags.add_argument("--method", default="auto", metavar="M", help="fit: critic, encoder, fanogan, ganomaly or alad")
     flags.add_argument("--alarm-rate", type=share, default=0.01, metavar="R", help="fit: normals called odd (0.01)")
@@ -125,7 +123,8 @@ def _fit(flags: Parser, args: argparse.Namespace) -> int:
     low, high = limit.interval
     trained = "" if args.trained else f", {len(detector.members_)} trained on {len(detector.fitted_):,}"
     print(
-        f"{' and '.join(detector.methods_)}{trained}; threshold {limit.offset:.3f} by {limit.examples:,} held-out normal examples"
+        f"{' and '.join(detector.methods_)}{trained}; threshold {limit.offset:.3f} by {limit.examples:,} held-out "
+        "normal examples"
     )
     print(f"false alarms: {limit.rate:.2%} expected, {low:.2%} to {high:.2%} with 95 %")
     for warning in told:
