@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -97,6 +99,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         neighbours: of whose distances `critic` and `encoder` take the mean.
         examples: that each game is shown; None by the kind of data.
         compare: print baselines beside it once it is fitted, against made anomalies.
+        verbose: tell on standard error how far the training is.
         device: `auto`, `cpu`, `cuda`, …
         random_state: of everything random.
 
@@ -121,6 +124,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         neighbours: int = 3,
         examples: int | None = None,
         compare: bool = False,
+        verbose: bool = False,
         device: str = "cpu",
         random_state: Any = 0,
     ) -> None:
@@ -131,6 +135,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.neighbours = neighbours
         self.examples = examples
         self.compare = compare
+        self.verbose = verbose
         self.device = device
         self.random_state = random_state
 
@@ -155,14 +160,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         repeats = self.members or MEMBERS[self.kind_]
         scaled = self._scaled(self.fitted_)
         self.members_: list[Member] = []
-        for number in range(repeats):
-            for method in chosen:
-                length = self.examples or (LENGTH[method] if self.kind_ == "vectors" else PICTURES)
-                member = train(
-                    method, scaled, examples=length, seed=seed + number, neighbours=self.neighbours, device=self.device
-                )
-                member.calibrate(self._scaled(apart))
-                self.members_.append(member)
+        for number, method in ((number, method) for number in range(repeats) for method in chosen):
+            length = self.examples or (LENGTH[method] if self.kind_ == "vectors" else PICTURES)
+            member = train(
+                method, scaled, examples=length, seed=seed + number, neighbours=self.neighbours, device=self.device,
+                progress=partial(_told, len(self.members_), repeats * len(chosen)) if self.verbose else None,
+            )  # fmt: skip
+            member.calibrate(self._scaled(apart))
+            self.members_.append(member)
         self.methods_ = chosen
         self._set(apart)
         if self.compare:
@@ -387,6 +392,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def _scores(self, data: NDArray[Any]) -> NDArray[np.float64]:
         scaled = self._scaled(data)
         return -np.mean([member.score(scaled) for member in self.members_], axis=0)
+
+
+def _told(done: int, games: int, share: float) -> None:
+    end = "\n" if done == games - 1 and share == 1 else ""
+    print(f"\r{(done + share) / games:4.0%} trained", end=end, file=sys.stderr, flush=True)
 
 
 def images_of(X: Any) -> NDArray[np.uint8]:

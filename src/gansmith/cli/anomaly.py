@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,7 +110,7 @@ def _fit(flags: Parser, args: argparse.Namespace) -> int:
         print(f"  {len(found.data) - len(data):,} rows labelled anomalous are left out")
     detector = AnomalyDetector(
         args.method, alarm_rate=args.alarm_rate, members=args.members, examples=args.examples, compare=args.compare,
-        device=args.device, random_state=args.seed,
+        verbose=sys.stderr.isatty(), device=args.device, random_state=args.seed,
     )  # fmt: skip
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
