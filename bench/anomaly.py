@@ -30,6 +30,9 @@ TUNED = ("Ionosphere", "annthyroid", "satellite", "cardio")
 
 CAPS = (2000, 2000, 1000)
 OURS, PLAIN = ("auto", "fanogan", "ganomaly", "alad"), ("isolation forest", "k nearest neighbours", "PCA")
+SLOW = (500, 300, 200)
+"""Of these PyOD's AnoGAN is given the first only: it searches a latent vector for each row, which takes it 40 ms."""
+
 PEERS = ("ECOD", "ALAD", "AnoGAN", "MO_GAAL")
 
 
@@ -61,6 +64,13 @@ def split(X: np.ndarray, y: np.ndarray, seed: int, contaminated: float = 0.0) ->
         mixed = min(round(len(fit) * contaminated / (1 - contaminated)), len(odd) // 2)
         fit, odd = np.concatenate([fit, odd[:mixed]]), odd[mixed:]
     return Split(X[fit], X[np.concatenate([rest, odd])], np.repeat([False, True], [len(rest), len(odd)]))
+
+
+def thinned(data: Split) -> Split:
+    """What the slowest detector is given."""
+    normal, odd = np.flatnonzero(~data.odd)[: SLOW[1]], np.flatnonzero(data.odd)[: SLOW[2]]
+    rows = np.concatenate([normal, odd])
+    return Split(data.fit[: SLOW[0]], data.test[rows], data.odd[rows])
 
 
 def digits(root: Path, part: str, seed: int) -> Iterator[tuple[str, Split]]:
@@ -106,7 +116,7 @@ def cases(part: str, root: Path, seeds: int) -> Iterator[tuple[str, int, Split]]
             yield from ((name, seed, data) for name, data in digits(root, part, seed))
         elif part == "contaminated":
             for name, (X, y) in sets(root).items():
-                for share in (0.01, 0.05, 0.1):
+                for share in (0.02, 0.1):
                     yield f"{name} {share:.0%}", seed, split(X, y, seed, share)
         else:
             for name, (X, y) in sets(root, part == "bottle").items():
@@ -125,11 +135,12 @@ def measure(part: str, args: Any, detectors: list[str]) -> list[dict[str, Any]]:
         for detector in detectors:
             key = (part, name, seed, detector)
             if key not in found:
+                shown = thinned(data) if detector == "PyOD AnoGAN" else data
                 began = sum(os.times()[:4])
-                scores = scored(detector, data, seed, args.peer)
+                scores = scored(detector, shown, seed, args.peer)
                 row = dict(zip(("part", "set", "seed", "detector"), key, strict=True))
-                row["auroc"] = float(roc_auc_score(data.odd, scores))
-                row["ap"] = float(average_precision_score(data.odd, scores))
+                row["auroc"] = float(roc_auc_score(shown.odd, scores))
+                row["ap"] = float(average_precision_score(shown.odd, scores))
                 row["seconds"] = round(sum(os.times()[:4]) - began, 2)
                 found[key] = row
                 with work.open("a") as file:

@@ -78,15 +78,6 @@ class Pools(nn.Module):
         return self.head(data.square().mean((1, 2, 3))[:, None])
 
 
-class Features(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.features, self.head = dense(16, 6), nn.Linear(6, 1)
-
-    def forward(self, data):
-        return self.head(self.features(data))
-
-
 class Listens(nn.Module):
     def __init__(self, stride):
         super().__init__()
@@ -119,7 +110,6 @@ TOYS = {
     "InfoGAN": lambda cls: cls(dense(18, *IMAGE), dense(16, 1), reader=dense(16, 10)),
     "StyleGAN2": lambda cls: cls(Styled(), dense(16, 1)),
     "Growing": lambda cls: cls(Grows(), Pools()),
-    "FAnoGAN": lambda cls: cls(dense(8, *IMAGE), Features(), encoder=dense(16, 8)),
     "HiFiGAN": lambda cls: cls(
         dense(8, *SOUND), Listens(2), Listens(3), lambda s: s.unfold(2, 4, 4).abs().mean(3)[:, 0]
     ),
@@ -128,7 +118,6 @@ TOYS = {
 }
 PHASES = {
     "SeqGAN": [("pretrain", 0.25), ("play", 1)],
-    "FAnoGAN": [("play", 0.5), ("encode", 1)],
     "Growing": [("small", 0.25), ("large", 1)],
 }
 SHAPES = {"HiFiGAN": SOUND, "SeqGAN": TEXT}

@@ -17,6 +17,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gansmith
 from gansmith.applications.anomaly import AnomalyDetector, images_of, labels_of, threshold
+from gansmith.applications.normality import tensor
+from gansmith.data.dataset import Dataset
 from gansmith.errors import Refused
 
 
@@ -114,7 +116,9 @@ def test_the_thresholds_interval_is_that_of_an_order_statistic(n: int, rate: flo
 
 
 def test_too_few_rows_for_the_alarm_rate_are_told():
-    with pytest.warns(UserWarning, match="6 held-out examples cannot set an alarm rate of 0.01, only 0.14"):
+    with pytest.warns(
+        UserWarning, match="6 held-out examples cannot set an alarm rate of 0.01, only 0.14; that takes 100"
+    ):
         quick(alarm_rate=0.01, held_out=0.2).fit(normals(30))
 
 
@@ -178,6 +182,25 @@ def test_images_of_another_kind_are_refused():
         detector.predict(normals(3))
     with warnings.catch_warnings(), pytest.raises(ValueError, match="heat maps are of images"):
         quick().fit(normals(20)).heat(normals(3))
+
+
+def test_a_run_of_ones_own_becomes_a_detector(tmp_path: Any):
+    images = np.random.default_rng(0).integers(256, size=(24, 1, 8, 8), dtype=np.uint8)
+    data = Dataset("noise", "image", (1, 8, 8), 24, array=images)
+    narrow = {f"{of}.width": 4 for of in ("generator", "discriminator", "networks.encoder", "networks.again")}
+    over = {**narrow, "batch": 8, "snapshots": 1, "score": False, "on_trouble": "ignore"}
+    run = gansmith.train("ganomaly", data, tmp_path / "run", images=32, device="cpu", overrides=over)
+    made = AnomalyDetector.of_run(run.path, images, alarm_rate=0.2)
+    wanted = gansmith.load(run.path, device="cpu").game.score(tensor(images)).numpy()
+    scores = made.score_samples(images)
+    assert np.argsort(-scores).tolist() == np.argsort(wanted).tolist()
+    assert made.threshold_.rate == 5 / 25
+    assert AnomalyDetector.load(made.save(tmp_path / "d")).score_samples(images).tolist() == scores.tolist()
+    with pytest.raises(Refused, match=r"was trained on examples of \[1, 8, 8\], and these are \[1, 9, 8\]"):
+        AnomalyDetector.of_run(run.path, np.zeros((4, 9, 8), np.uint8))
+    run = gansmith.train("gan", data, tmp_path / "gan", images=32, device="cpu", overrides={"score": False})
+    with pytest.raises(Refused, match="tells no anomalies"):
+        AnomalyDetector.of_run(run.path, images)
 
 
 def test_labels():

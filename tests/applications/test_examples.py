@@ -45,10 +45,11 @@ def test_text_in_another_encoding_is_read_and_said(write):
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("a,b\n", "holds no rows"),
-        ("a,b\n1,2\n3\n", "line 3 has 1 fields, and the first has 2"),
-        ("a,b\n1,x\n", "column 'b' holds 'x' .line 2., which is no number"),
+        ("a,b\n", "rows"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 field, and the first has 2"),
+        ("a,b\n1,3\n1,x\n", "column 'b' holds 'x' .line 3., which is no number"),
         ("a,b\n1,\n2,\n", "column 'b' is empty"),
+        ("a,b\n1,007\n", "holds '007'"),
         (b"\x00\x01\x02", "is no text"),
     ],
 )

@@ -30,3 +30,11 @@ def test_it_differentiates_twice_and_both_inputs_matter():
     assert gradgradcheck(lambda *x: head(*x).square(), inputs)
     for slope in torch.autograd.grad(head(*inputs).sum(), inputs):
         assert (slope != 0).all()
+
+
+def test_with_spectral_norm_each_layer_has_slope_one_at_most():
+    torch.manual_seed(0)
+    head = JointHead(5, 3, 8, spectral=True).double().eval()
+    for layer in (head.of_noise, head.joined, head.again, head.last):
+        value = torch.linalg.svdvals(layer.norm(layer.weight).detach())[0]
+        assert 0.999 < float(value) < 1.15  # power iteration comes to it from below

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from gansmith.networks import biggan, dcgan, mlp, patches, r3gan, resnet, stylegan2
-from gansmith.networks.layers import couples, read, still
+from gansmith.networks.layers import SpectralConv2d, SpectralLinear, couples, read, still
 
 SMALL = {"blocks": 1, "cardinality": 2, "widths": [8, 4]}
 FAMILIES = {"mlp": (mlp, {}), "dcgan": (dcgan, {"width": 4}),
@@ -301,3 +303,22 @@ def test_r3gan_refuses(shape: tuple[int, ...], arguments: dict[str, object], sai
     for make in (lambda: r3gan.Generator(shape, 4, **arguments), lambda: r3gan.Discriminator(shape, **arguments)):  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=said):
             make()
+
+
+@pytest.mark.parametrize("family", [mlp, dcgan], ids=["mlp", "dcgan"])
+def test_with_spectral_norm_each_layer_has_slope_one_at_most(family: ModuleType):
+    torch.manual_seed(0)
+    shape = (1, 8, 8)
+    plain: dict[str, Any] = {"hidden": (9, 9)} if family is mlp else {"width": 4, "norm": False}
+    for made in (
+        family.Discriminator(shape, spectral=True, **plain),
+        family.Encoder(shape, 3, spectral=True, **plain),
+    ):
+        made.eval()
+        spectral = [m for m in made.modules() if isinstance(m, SpectralConv2d | SpectralLinear)]
+        weights = [m.norm(m.weight).flatten(1) for m in spectral]
+        assert len(weights) == (3 if family is mlp else 2)
+        for weight in weights:
+            # Power iteration comes to the largest singular value from below.
+            assert 0.999 < float(torch.linalg.svdvals(weight.double())[0]) < 1.15
+        assert made(torch.randn(2, *shape)).shape[0] == 2

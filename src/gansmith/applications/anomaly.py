@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,8 +21,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gansmith.applications import baselines
 from gansmith.applications.baselines import Comparison
-from gansmith.applications.normality import METHODS, Member, train
+from gansmith.applications.normality import METHODS, Member, ready, train
 from gansmith.errors import Refused
+from gansmith.games.anomaly import Alad, FAnoGan, Ganomaly
 from gansmith.run import write_json
 
 SCHEMA = 1
@@ -28,6 +31,9 @@ SCHEMA = 1
 
 AUTO = {"vectors": ("critic",), "images": ("encoder",)}
 """What `auto` takes, by the kind of data; docs/anomalies.md shows why."""
+
+GAMES = {"fanogan": FAnoGan, "ganomaly": Ganomaly, "alad": Alad}
+"""The method that a trained game stands for."""
 
 LENGTH = {"critic": 160_000, "encoder": 128_000, "fanogan": 230_000, "ganomaly": 128_000, "alad": 100_000}
 """Vectors that each game is shown."""
@@ -93,6 +99,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         neighbours: of whose distances `critic` and `encoder` take the mean.
         examples: that each game is shown; None by the kind of data.
         compare: print baselines beside it once it is fitted, against made anomalies.
+        verbose: tell on standard error how far the training is.
         device: `auto`, `cpu`, `cuda`, …
         random_state: of everything random.
 
@@ -117,6 +124,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         neighbours: int = 3,
         examples: int | None = None,
         compare: bool = False,
+        verbose: bool = False,
         device: str = "cpu",
         random_state: Any = 0,
     ) -> None:
@@ -127,6 +135,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.neighbours = neighbours
         self.examples = examples
         self.compare = compare
+        self.verbose = verbose
         self.device = device
         self.random_state = random_state
 
@@ -151,30 +160,68 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         repeats = self.members or MEMBERS[self.kind_]
         scaled = self._scaled(self.fitted_)
         self.members_: list[Member] = []
-        for number in range(repeats):
-            for method in chosen:
-                length = self.examples or (LENGTH[method] if self.kind_ == "vectors" else PICTURES)
-                member = train(
-                    method, scaled, examples=length, seed=seed + number, neighbours=self.neighbours, device=self.device
-                )
-                member.calibrate(self._scaled(apart))
-                self.members_.append(member)
+        for number, method in ((number, method) for number in range(repeats) for method in chosen):
+            length = self.examples or (LENGTH[method] if self.kind_ == "vectors" else PICTURES)
+            member = train(
+                method, scaled, examples=length, seed=seed + number, neighbours=self.neighbours, device=self.device,
+                progress=partial(_told, len(self.members_), repeats * len(chosen)) if self.verbose else None,
+            )  # fmt: skip
+            member.calibrate(self._scaled(apart))
+            self.members_.append(member)
         self.methods_ = chosen
+        self._set(apart)
+        if self.compare:
+            self.comparison_ = self._against_made(apart, seed)
+            print(self.comparison_)
+        return self
+
+    @classmethod
+    def of_run(cls, path: str | Path, X: Any, *, alarm_rate: float = 0.01, device: str = "cpu") -> Self:
+        """A detector by the game of a run that `gansmith train` wrote by `fanogan`, `ganomaly` or `alad`.
+
+        Args:
+            path: the run's folder.
+            X: normal examples that it was not trained on, by which the threshold is set.
+            alarm_rate: as of the constructor.
+            device: where to use it.
+
+        Raises:
+            Refused: no run, or one of another game, or of examples of another shape.
+        """
+        from gansmith.model import load
+
+        model = load(path, device=device)
+        method = next((name for name, kind in GAMES.items() if type(model.game) is kind), None)
+        if method is None:
+            raise Refused(
+                f"{path}: its game is {model.recipe.game.name}, which tells no anomalies",
+                f"Those that do: {', '.join(GAMES)}.",
+            )
+        made = cls(method, alarm_rate=alarm_rate, device=device)
+        made._check()
+        apart = made._taken(X, reset=True)
+        if made.shape_ != tuple(model.shape):
+            raise Refused(f"{path}: was trained on examples of {list(model.shape)}, and these are {list(made.shape_)}")
+        size = 0 if made.kind_ == "images" else made.n_features_in_
+        made.mean_, made.scale_, made.methods_ = np.zeros(size), np.ones(size), (method,)
+        member = Member(method, model.recipe, made.shape_, ready(model.game, made.shape_))
+        member.calibrate(made._scaled(apart))
+        made.members_ = [member]
+        made._set(apart)
+        return made
+
+    def _set(self, apart: NDArray[Any]) -> None:
+        """Set the threshold by held-out normal examples."""
         self.columns_: tuple[str, ...] = tuple(getattr(self, "feature_names_in_", ()))
         self.threshold_ = threshold(self._scores(apart), self.alarm_rate)
         self.offset_ = self.threshold_.offset
         self.heat_level_ = float(np.quantile(self.heat(apart), HOTTEST)) if self.kind_ == "images" else 0.0
         if self.threshold_.rate > self.alarm_rate * 1.5:
-            least = int(np.ceil(1 / self.alarm_rate / self.held_out))
             warnings.warn(
-                f"{held} held-out examples cannot set an alarm rate of {self.alarm_rate:g}, only "
-                f"{self.threshold_.rate:.2g}; that takes {least:,} examples, or a larger held_out",
-                stacklevel=2,
+                f"{len(apart):,} held-out examples cannot set an alarm rate of {self.alarm_rate:g}, only "
+                f"{self.threshold_.rate:.2g}; that takes {int(np.ceil(1 / self.alarm_rate)):,} of them",
+                stacklevel=3,
             )
-        if self.compare:
-            self.comparison_ = self._against_made(apart, seed)
-            print(self.comparison_)
-        return self
 
     def _check(self) -> None:
         if self.method != "auto" and self.method not in METHODS:
@@ -312,7 +359,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Examples as they are kept: float64 [n, D], or uint8 [n, C, H, W]."""
         if not reset:
             check_is_fitted(self)
-        axes = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
+        axes: int = np.ndim(X) if type(X) in (list, tuple) else getattr(X, "ndim", 2)
         if axes in (3, 4) and (reset or self.kind_ == "images"):
             data = images_of(X)
             if reset:
@@ -345,6 +392,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def _scores(self, data: NDArray[Any]) -> NDArray[np.float64]:
         scaled = self._scaled(data)
         return -np.mean([member.score(scaled) for member in self.members_], axis=0)
+
+
+def _told(done: int, games: int, share: float) -> None:
+    end = "\n" if done == games - 1 and share == 1 else ""
+    print(f"\r{(done + share) / games:4.0%} trained", end=end, file=sys.stderr, flush=True)
 
 
 def images_of(X: Any) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,11 @@ from gansmith.data import open_dataset
 from gansmith.data.collection import Collection, assemble, examine
 from gansmith.data.dataset import Dataset
 from gansmith.data.open import resolve
-from gansmith.errors import Refused, nearest
+from gansmith.data.tables import listed, missing, named, read_csv
+from gansmith.errors import Refused
 from gansmith.fields import Data
 
 TABLES = (".csv", ".tsv", ".txt")
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-ENCODINGS = ("utf-8-sig", "cp1252")
-MISSING = ("", "na", "nan", "null", "none", "n/a")
 
 
 @dataclass(frozen=True)
@@ -84,62 +82,31 @@ def _all(dataset: Dataset) -> NDArray[Any]:
 
 
 def _table(path: Path, ignored: Sequence[str], label: str | None) -> Examples:
-    text, notes = _text(path)
-    first = text.split("\n", 1)[0]
-    separator = max(SEPARATORS, key=first.count)
-    if separator != ",":
-        notes.append(f"fields are separated by {SEPARATORS[separator]}")
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=separator) if row]
-    if len(rows) < 2:
+    table = read_csv(path)
+    named(table.columns, (*ignored, *([] if label is None else [label])), str(path))
+    if not table.count:
         raise Refused(f"{path}: holds no rows below its first line")
-    columns = [name.strip() for name in rows[0]]
-    for name in (*ignored, *([] if label is None else [label])):
-        if name not in columns:
-            near = nearest(name, columns)
-            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(columns)}"
-            raise Refused(f"{path}: has no column {name!r}; {hint}")
-    for line, row in enumerate(rows, 1):
-        if len(row) != len(columns):
-            raise Refused(f"{path}: line {line} has {len(row)} fields, and the first has {len(columns)}")
-    kept = [i for i, name in enumerate(columns) if name not in ignored and name != label]
+    kept = tuple(name for name in table.columns if name not in ignored and name != label)
     if not kept:
         raise Refused(f"{path}: no column is left")
-    data = np.stack([_numbers(path, columns[i], [row[i] for row in rows[1:]]) for i in kept], 1)
-    labels = None
-    if label is not None:
-        at = columns.index(label)
-        labels = _numbers(path, label, [row[at] for row in rows[1:]])
-    names = tuple(str(i + 1) for i in range(len(data)))
-    return Examples(str(path), data, names, tuple(columns[i] for i in kept), labels, tuple(notes))
+    data = np.stack([_numbers(path, name, table.columns[name]) for name in kept], 1)
+    labels = None if label is None else _numbers(path, label, table.columns[label])
+    return Examples(str(path), data, tuple(str(i + 1) for i in range(len(data))), kept, labels, table.notes)
 
 
-def _text(path: Path) -> tuple[str, list[str]]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise Refused(f"{path}: cannot be read ({error.strerror or error})") from None
-    for encoding in ENCODINGS:
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" in text:
-            break
-        return text, [] if encoding == "utf-8-sig" else [f"its text is not UTF-8, and was read as {encoding}"]
-    raise Refused(f"{path}: is no text")
-
-
-def _numbers(path: Path, column: str, values: Sequence[str]) -> NDArray[np.float64]:
-    out = np.empty(len(values))
-    for i, value in enumerate(values):
-        stripped = value.strip()
-        try:
-            out[i] = np.nan if stripped.lower() in MISSING else float(stripped)
-        except ValueError:
-            raise Refused(
-                f"{path}: column {column!r} holds {stripped!r} (line {i + 2}), which is no number",
-                f"Leave the column out with --ignore {column}, or make numbers of it.",
-            ) from None
-    if np.isnan(out).all():
+def _numbers(path: Path, column: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    remedy = f"Leave the column out with --ignore {column}, or make numbers of it."
+    if missing(values).all():
         raise Refused(f"{path}: column {column!r} is empty", f"Leave it out with --ignore {column}.")
-    return out
+    if values.dtype.kind not in "ifb":
+        line, odd = next((i + 2, v) for i, v in enumerate(listed(values)) if v is not None and not _is_number(v))
+        raise Refused(f"{path}: column {column!r} holds {str(odd)!r} (line {line}), which is no number", remedy)
+    return values.astype(np.float64)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return not re.match(r"[-+]?0\d", str(value))  # a code, such as a postal one

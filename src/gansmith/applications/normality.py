@@ -34,6 +34,9 @@ NARROW = 32
 FLOOR = 1e-3
 """Of the median score, added before a logarithm is taken: an example that was trained on has a distance of nearly 0."""
 
+TOLD = 20
+"""Rounds from one word on progress to the next."""
+
 BLOCK = 1024
 """Examples at a time through a network."""
 
@@ -194,7 +197,16 @@ def tensor(data: NDArray[Any]) -> torch.Tensor:
     return made.float().div_(127.5).sub_(1) if made.dtype == torch.uint8 else made
 
 
-def train(method: str, data: NDArray[Any], *, examples: int, seed: int, neighbours: int, device: str) -> Member:
+def train(
+    method: str,
+    data: NDArray[Any],
+    *,
+    examples: int,
+    seed: int,
+    neighbours: int,
+    device: str,
+    progress: Callable[[float], None] | None = None,
+) -> Member:
     """Train one member on normal examples: float [n, D], or uint8 [n, C, H, W].
 
     Args:
@@ -204,6 +216,10 @@ def train(method: str, data: NDArray[Any], *, examples: int, seed: int, neighbou
         seed: of everything random.
         neighbours: k of a distance.
         device: as `gansmith.train` takes it.
+        progress: called now and then with the share that is done.
+
+    Raises:
+        ValueError: weights that are no longer finite.
     """
     shape = tuple(data.shape[1:])
     recipe = recipe_of(method, shape, examples, mix(seed, 0xA0) >> 1)
@@ -217,8 +233,10 @@ def train(method: str, data: NDArray[Any], *, examples: int, seed: int, neighbou
         try:
             while player.images < player.total:
                 player.round()
+                if progress is not None and player.rounds % TOLD == 0:
+                    progress(min(player.images / player.total, 1.0))
             if not player.healthy():
-                raise FloatingPointError("training diverged: weights are not finite")
+                raise ValueError("the training diverged: columns with a few huge values want a logarithm before")
             shown = ready(player.shown(), shape)
         finally:
             player.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,8 @@ EXAMPLES = """\
   gansmith anomaly score runs/pump --data new.csv --out scores.csv
   gansmith anomaly fit --data bottles/good --resolution 64 --out runs/bottle
   gansmith anomaly score runs/bottle --data bottles/new --resolution 64 --out scores.csv
-  gansmith anomaly score runs/pump --data checked.csv --label fault --out scores.csv   how good is it?"""
+  gansmith anomaly score runs/pump --data checked.csv --label fault --out scores.csv   how good is it?
+  gansmith anomaly fit --run runs/ganomaly --data unseen/ --out runs/set    by a training of your own"""
 
 ACTIONS = ("fit", "score")
 WORST = 24
@@ -46,6 +48,7 @@ def parser() -> Parser:
     flags.add_argument("action", metavar="fit|score", help="learn, or score with what was learnt")
     flags.add_argument("run", nargs="?", metavar="DIR", help="score: the folder that `fit` wrote")
     flags.add_argument("--data", metavar="FOLDER_OR_CSV", help="pictures, or a CSV of numbers; fit: normal ones")
+    flags.add_argument("--run", dest="trained", metavar="DIR", help="fit: a run of fanogan, ganomaly or alad")
     flags.add_argument("--out", metavar="PATH", help="fit: the folder to write; score: a .csv (scores.csv)")
     flags.add_argument("--method", default="auto", metavar="M", help="fit: critic, encoder, fanogan, ganomaly or alad")
     flags.add_argument("--alarm-rate", type=share, default=0.01, metavar="R", help="fit: normals called odd (0.01)")
@@ -107,17 +110,22 @@ def _fit(flags: Parser, args: argparse.Namespace) -> int:
         print(f"  {len(found.data) - len(data):,} rows labelled anomalous are left out")
     detector = AnomalyDetector(
         args.method, alarm_rate=args.alarm_rate, members=args.members, examples=args.examples, compare=args.compare,
-        device=args.device, random_state=args.seed,
+        verbose=sys.stderr.isatty(), device=args.device, random_state=args.seed,
     )  # fmt: skip
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
-        _sure(found, lambda: detector.fit(data))
+        if args.trained is None:
+            _sure(found, lambda: detector.fit(data))
+        else:
+            rate, device = args.alarm_rate, args.device
+            detector = _sure(found, lambda: detector.of_run(args.trained, data, alarm_rate=rate, device=device))
     detector.columns_ = found.columns
     limit = detector.threshold_
     low, high = limit.interval
+    trained = "" if args.trained else f", {len(detector.members_)} trained on {len(detector.fitted_):,}"
     print(
-        f"{' and '.join(detector.methods_)}, {len(detector.members_)} trained on {len(detector.fitted_):,}; "
-        f"threshold {limit.offset:.3f} by {limit.examples:,} held-out normal examples"
+        f"{' and '.join(detector.methods_)}{trained}; threshold {limit.offset:.3f} by {limit.examples:,} held-out "
+        "normal examples"
     )
     print(f"false alarms: {limit.rate:.2%} expected, {low:.2%} to {high:.2%} with 95 %")
     for warning in told:

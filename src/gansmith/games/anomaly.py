@@ -140,7 +140,7 @@ class Ganomaly(Detecting, Game):
     """
 
     averaged = ("generator", "encoder", "again")
-    use = "anomaly score RUN --data FOLDER_OR_CSV"
+    use = "anomaly fit --run RUN --data UNSEEN --out DIR"
     better: Mapping[str, Literal["lower", "higher"]] = {"l1": "lower", "score": "lower"}
 
     def __init__(
