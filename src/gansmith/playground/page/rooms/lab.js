@@ -172,6 +172,7 @@ class Lab {
   world({ arrays, half, facts }) {
     this.worlds++;
     this.frame = null;
+    this.drawing = false;
     this.series = facts.map(() => ({ points: new Series(), scores: new Series() }));
     if (this.views.length !== facts.length || this.views[0].picture.strokes) this.planes(facts.length);
     for (const { picture } of this.views) Object.assign(picture, { half, real: arrays.real });
@@ -182,6 +183,9 @@ class Lab {
   }
 
   heard(fields) {
+    if (this.drawing) return void this.socket.tell("ack");
+    const still = !fields.running && !fields.seeking;
+    if (still && (!this.kept || this.kept[0].at !== fields.at)) this.settle();
     this.frame = fields;
     fields.sides.forEach((side, who) => {
       if (!this.series[who]) return;
@@ -482,6 +486,7 @@ class Lab {
     this.sides = [{ ...this.sides[0], data: "drawn" }];
     this.forms();
     this.strokes = [];
+    this.drawing = true;
     const { picture, canvas, caption } = this.views[0];
     picture.half = 2.5;
     picture.strokes = this.strokes;
