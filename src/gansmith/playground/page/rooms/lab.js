@@ -125,8 +125,7 @@ class Lab {
         button("stepBoth", () => this.step("round")), button("again", () => this.restart({})), button("reseed", () => this.restart({ seed: Math.floor(Math.random() * 1e6) })),
         el("label", { class: "bar small" }, words("lab.speed"), this.speeds)),
       this.caption,
-      el("div", { class: "scrub" }, el("span", {}, words("lab.time")), this.scrub, this.when),
-      el("div", { class: "bar" }, button("branch", () => this.branch()), this.branches));
+      el("div", { class: "scrub" }, el("span", {}, words("lab.time")), this.scrub, this.when, button("branch", () => this.branch())), this.branches);
     const middle = el("div", { class: "middle" }, transport, el("section", { class: "card" }, this.pictures, this.parts));
 
     this.charts = [
