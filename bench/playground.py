@@ -20,10 +20,11 @@ import time
 from pathlib import Path
 
 import torch
+from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from playground.browser import launched
+from playground.chromium import FLAGS, FOUND
 from playground.serving import Client
 
 from gansmith.playground.lab.play import Play
@@ -59,7 +60,8 @@ def frames(seconds: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         process, address = server(Path(folder))
         try:
-            with launched() as browser:
+            with sync_playwright() as driver:
+                browser = driver.chromium.launch(executable_path=FOUND, args=FLAGS)
                 page = browser.new_page(viewport={"width": 1300, "height": 900})
                 page.goto(address)  # once, so that the server is warm
                 page.wait_for_selector("canvas.plane")

@@ -9,10 +9,8 @@ import time
 import pytest
 import torch
 
-from .browser import launched, needed, opened, wait
+from .chromium import page_at, wait
 from .serving import served
-
-pytestmark = needed
 
 QUICK = {"d_width": 16, "g_width": 16, "batch": 32}
 
@@ -23,15 +21,9 @@ def port(tmp_path_factory):
         yield port
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as browser:
-        yield browser
-
-
 @pytest.fixture
 def page(browser, port):
-    with opened(browser, f"http://127.0.0.1:{port}/") as page:
+    with page_at(browser, f"http://127.0.0.1:{port}/") as page:
         ready(page)
         yield page
 
@@ -110,7 +102,7 @@ def test_run_pause_steps_time_branch_and_a_new_browser(page, browser, port):
     back = picture(page)
     assert back != last
     # A new browser, the same address: the same picture, pixel for pixel, at step 200.
-    with opened(browser, f"http://127.0.0.1:{port}/{page.evaluate('location.hash')}") as other:
+    with page_at(browser, f"http://127.0.0.1:{port}/{page.evaluate('location.hash')}") as other:
         settled(other, 200)
         assert int(other.get_attribute("output", "data-end")) == end
         assert picture(other) == back
@@ -264,7 +256,7 @@ def test_the_gallery_and_the_watch(page):
 def test_the_tour_in_both_languages_light_and_dark_at_phone_width(browser, port):
     words = {"en-GB": ("Tour", 1300, "light"), "zh-CN": ("导览", 390, "dark")}
     for language, (tour, width, scheme) in words.items():
-        with opened(
+        with page_at(
             browser, f"http://127.0.0.1:{port}/", locale=language, color_scheme=scheme, reduced_motion="reduce"
         ) as page:
             page.set_viewport_size({"width": width, "height": 844})
