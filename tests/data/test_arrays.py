@@ -161,7 +161,9 @@ def test_points(file):
         read_npz(file, "set", "test")
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(4), np.zeros((0, 2)), np.zeros((3, 3)), np.array([["a", "b"]]), np.array([[0, np.inf]])])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong", [np.zeros(4), np.zeros((0, 2)), np.zeros((3, 3)), np.array([["a", "b"]]), np.array([[0, np.inf]])]
+)
 def test_points_that_are_none(file, wrong):
     with pytest.raises(Refused, match="points"):
         read_npz(saved(file, points=wrong), "set", "train")

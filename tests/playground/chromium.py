@@ -14,6 +14,13 @@ from gansmith.playground import server
 FOUND = os.environ.get("GANSMITH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run", "--disable-dev-shm-usage", "--force-color-profile=srgb",
+]  # fmt: skip
+"""Nothing that a test does not need, and above all no network; pictures are the same on any screen."""
+
+
 @contextmanager
 def opened(runs, port=0):
     """A playground of a folder of runs: its address, while the block lasts."""
@@ -40,7 +47,7 @@ def browser():
     if FOUND is None:
         pytest.skip("there is no chromium")
     with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=FOUND, args=["--no-sandbox"])
+        found = driver.chromium.launch(executable_path=FOUND, args=FLAGS)
         yield found
         found.close()
 
@@ -68,6 +75,41 @@ def until(page, true, seconds=30.0):
         assert time.monotonic() < end, "waited in vain"
         page.wait_for_timeout(50)
     return found
+
+
+@contextmanager
+def page_at(browser, address, **options):
+    """A page of an address, in which nothing may go wrong unseen, and for which nothing comes from elsewhere."""
+    with page_of(browser, **options) as page:
+        page.set_default_timeout(60_000)  # a busy machine is no failure
+        home = address.split("/")[2]
+
+        def fetched(asked):
+            if asked.url.startswith("http") and home not in asked.url:
+                page.troubles.append(asked.url)
+
+        page.on("request", fetched)
+        page.goto(address)
+        yield page
+
+
+def wait(page, expression, arg=None, *, timeout=60):
+    """Until an expression of JavaScript is true.
+
+    Asked again and again from here: playwright's own waiting evaluates text in the page, which the page forbids.
+    """
+    from playwright.sync_api import Error
+
+    end, found = time.monotonic() + timeout, None
+    while time.monotonic() < end:
+        try:
+            found = page.evaluate(expression, arg)
+        except Error as error:  # such as an address that has no state yet
+            found = str(error)
+        if found is True:
+            return
+        page.wait_for_timeout(30)
+    raise AssertionError(f"{expression}: {found}")
 
 
 UNNAMED = """

@@ -46,7 +46,10 @@ def test_the_page_and_its_files_come_from_here_alone(port):
             assert len(text.splitlines()) <= 620, path
 
 
-@pytest.mark.parametrize("path", ["/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/page/", "/page/%00", "/etc/passwd"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    ["/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/page/", "/page/%00", "/etc/passwd"],
+)
 def test_nothing_else_is_handed_out(port, path):
     assert get(port, path)[0].status == 404
 
@@ -83,12 +86,17 @@ def test_a_strangers_name_that_leads_here_is_not_let_in(port, name, let_in):
 def test_what_is_malformed_is_answered_plainly_and_the_line_stays(port):
     with Client(port) as page:
         for sent, says in (
-            ("not json", "not JSON"), ("[1]", "names its room"), ('{"room": "attic"}', "lab, runs, explore"),
-            ("[" * 100_000, "not JSON"), (json.dumps({"room": "lab", "do": "x" * server.LIMIT}), "too long"),
-            (b"bytes", "is text"), ('{"room": "lab", "do": "close"}', "cannot do"), ('{"room": "lab", "do": 3}', "cannot do"),
+            ("not json", "not JSON"),
+            ("[1]", "names its room"),
+            ('{"room": "attic"}', "lab, runs, explore"),
+            ("[" * 100_000, "not JSON"),
+            (json.dumps({"room": "lab", "do": "x" * server.LIMIT}), "too long"),
+            (b"bytes", "is text"),
+            ('{"room": "lab", "do": "close"}', "cannot do"),
+            ('{"room": "lab", "do": 3}', "cannot do"),
             ('{"room": "lab", "do": "start", "sides": [{"d_lr": "much"}]}', "d_lr"),
             ('{"room": "lab", "do": "seek", "at": NaN}', "whole number"),
-        ):  # fmt: skip
+        ):
             page.line.send(sent)
             answer = page.until(lambda each: each["kind"] == "refused")
             assert says in answer["refused"]
@@ -97,8 +105,8 @@ def test_what_is_malformed_is_answered_plainly_and_the_line_stays(port):
 
 def test_a_huge_message_ends_that_line_alone(port):
     with Client(port) as other, Client(port) as page:
+        page.line.send("x" * (server.HARD + 10))
         with pytest.raises(ConnectionClosed):
-            page.line.send("x" * (server.HARD + 10))
             page.next()
         assert other.ask("hello")
 

@@ -151,7 +151,19 @@ def test_rounds_and_their_moves_are_what_a_training_does_and_nothing_else(data):
     assert go(played(data, "round", "generator"), 1).straight()
 
 
-@pytest.mark.parametrize("wrong", [None, [1], [["round"]], [["round", 0]], [["round", 1e9]], [["sleep", 1]], [["change", {"loss": 3}]], [["round", 1]] * 3000])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        [1],
+        [["round"]],
+        [["round", 0]],
+        [["round", 1e9]],
+        [["sleep", 1]],
+        [["change", {"loss": 3}]],
+        [["round", 1]] * 3000,
+    ],
+)
 def test_acts_are_checked(wrong):
     with pytest.raises(Refused):
         acts_of(wrong)

@@ -15,9 +15,24 @@ from gansmith.playground.lab.play import Play
 from gansmith.playground.lab.settings import DRAWN_COUNT, Settings, copies, from_drawn, opened, read, read_drawn
 
 ODD = Settings(
-    data="moons", loss="hinge", penalties={"gradient_penalty": 2.0, "r1": 0.5}, optimizer="rmsprop", d_lr=3e-4, g_lr=1e-3,
-    beta1=0.1, beta2=0.95, d_steps=2, g_steps=3, d_width=7, d_depth=3, g_width=9, g_depth=1, noise=5, batch=24, seed=9,
-)  # fmt: skip
+    data="moons",
+    loss="hinge",
+    penalties={"gradient_penalty": 2.0, "r1": 0.5},
+    optimizer="rmsprop",
+    d_lr=3e-4,
+    g_lr=1e-3,
+    beta1=0.1,
+    beta2=0.95,
+    d_steps=2,
+    g_steps=3,
+    d_width=7,
+    d_depth=3,
+    g_width=9,
+    g_depth=1,
+    noise=5,
+    batch=24,
+    seed=9,
+)
 
 
 @pytest.mark.parametrize("settings", [Settings(), ODD])
@@ -96,7 +111,7 @@ def test_drawings_are_checked(wrong):
         ([], "mapping"),
         ({"g_lr": float("nan")}, "g_lr"),
         ({"penalties": {"r1": "much"}}, r"penalties\.r1"),
-    ],  # fmt: skip
+    ],
 )
 def test_settings_are_checked(wrong, says):
     with pytest.raises(Refused, match=says):

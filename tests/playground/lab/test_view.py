@@ -17,7 +17,13 @@ def test_the_picture_is_of_the_networks_as_they_are(loss):
     before = {name: tensor.clone() for name, tensor in play.player.tensors().items()}
     view = View(play)
     arrays = view.arrays(set(PARTS))
-    shapes = {"fakes": (SHOWN, 2), "surface": (SURFACE**2,), "warp": ((WARP + 1) ** 2, 2), "arrows": (ARROWS, 2), "field": (FIELD**2, 2)}  # fmt: skip
+    shapes = {
+        "fakes": (SHOWN, 2),
+        "surface": (SURFACE**2,),
+        "warp": ((WARP + 1) ** 2, 2),
+        "arrows": (ARROWS, 2),
+        "field": (FIELD**2, 2),
+    }
     assert {name: arrays[name].shape for name in shapes} == shapes
     assert all(np.isfinite(array).all() for array in arrays.values())
     assert (arrays["surface"] >= 0).all()

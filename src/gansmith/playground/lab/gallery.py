@@ -39,23 +39,23 @@ _R12 = {"loss": "relativistic", "penalties": {"r1": 0.05, "r2": 0.05}, "beta1": 
 
 EXHIBITS = (
     _pair(
-        "collapse", 1500, "mode collapse",
+        "collapse", 1000, "mode collapse",
         {"data": "ring", "loss": "nonsaturating", "d_lr": 2e-4, "g_lr": 1e-3, "beta1": 0.5, "g_steps": 5},
         {**_R12, "d_lr": 1e-3, "g_lr": 1e-3, "g_steps": 1},
     ),
     _pair(
-        "cycling", 2000, "cycling",
+        "cycling", 1400, "cycling",
         {"data": "two-gaussians", "loss": "wasserstein", "optimizer": "sgd", "d_lr": 0.005, "g_lr": 0.005,
          "d_width": 32, "g_width": 32},
         {"penalties": {"r1": 1.0}, "d_lr": 0.02, "g_lr": 0.02},
     ),
     _pair(
-        "overpowered", 1500, "discriminator too strong",
+        "overpowered", 900, "discriminator too strong",
         {"data": "ring", "loss": "nonsaturating", "d_lr": 5e-3, "g_lr": 1e-5, "beta1": 0.5, "d_steps": 5},
         {**_R12, "d_lr": 1e-3, "g_lr": 1e-3, "d_steps": 1},
     ),
     _pair(
-        "vanishing", 1000, "discriminator too strong",
+        "vanishing", 900, "discriminator too strong",
         {"data": "disjoint", "loss": "minimax", "d_lr": 5e-3, "g_lr": 1e-4, "beta1": 0.5, "d_steps": 5},
         {"loss": "nonsaturating", "penalties": {"r1": 0.1}, "g_lr": 2e-3, "d_steps": 1},
     ),

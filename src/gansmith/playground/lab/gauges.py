@@ -26,6 +26,9 @@ many other real examples, whose mean distance is what even perfect fakes would h
 REMEMBERED = 4 * LONG
 """Probes that the watch looks back over."""
 
+WAITING = 8192
+"""Rows that may wait to be handed out."""
+
 LOST = "weights are no numbers any more"
 
 SEED = 20
@@ -85,6 +88,8 @@ class Gauges:
             values = torch.stack([x for move in ("discriminator", "generator") for x in self._now[move]]).tolist()
             d_loss, d_norm, g_loss, g_norm = values
             self.points.append([at, d_loss, g_loss, d_norm, g_norm])
+            if len(self.points) > WAITING:  # nobody looks; who comes back sees every other one
+                del self.points[::2]
             self.upto, self._now = at, {}
         if at % APART == 0 and at > self.scored:
             self.scored = at

@@ -308,6 +308,7 @@ class Session:
     def begin(self, world: World, drawn: np.ndarray | None) -> None:
         """Take a world, and show it."""
         self.world, self.running, self.goal = world, False, None
+        self._free = True  # whoever looked before may have left without a word
         view = world.views[0]
         facts = [gauges.facts() for gauges in world.gauges]
         self.post.arrays("world", {"real": view.real}, half=view.half, facts=facts, drawn=drawn is not None)

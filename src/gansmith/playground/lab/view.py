@@ -79,17 +79,18 @@ class View:
     def _surface(self, game: Synthesis, made: torch.Tensor) -> torch.Tensor:
         """How likely the discriminator holds a point for real, [cells], in (0, 1).
 
-        Where only differences of its logits mean anything, the middle between real and fake is 1/2, and their spread
-        is the scale.
+        Where only differences of its logits mean anything, the middle between real and fake is 1/2; and where they have
+        no unit either, as a critic's, their spread is the scale.
         """
         logits = run(game.discriminator, self.cells, None, logits=True)
         if game.loss.undecided is not None:
             return torch.sigmoid(logits - game.loss.undecided)
         real = run(game.discriminator, self.some_real[:UNDECIDED], None, logits=True)
         fake = run(game.discriminator, made[:UNDECIDED], None, logits=True)
-        middle = (real.mean() + fake.mean()) / 2
-        scale = torch.maximum((real.mean() - fake.mean()).abs(), torch.cat([real, fake]).std()).clamp_min(1e-6)
-        return torch.sigmoid(2 * (logits - middle) / scale.clamp_min(0.1))
+        middle, scale = (real.mean() + fake.mean()) / 2, torch.ones(())
+        if not game.loss.relativistic:
+            scale = torch.maximum((real.mean() - fake.mean()).abs(), torch.cat([real, fake]).std()).clamp_min(0.1)
+        return torch.sigmoid(2 * (logits - middle) / scale)
 
     def _pull(self, game: Synthesis, points: torch.Tensor) -> torch.Tensor:
         """Where the generator's loss would have each point go: minus its gradient there, [N, 2]."""

@@ -56,7 +56,7 @@ export class Chart {
     if (this.top !== null) high = this.top;
     if (this.floor !== null) low = Math.min(low, 0);
     if (high - low < 1e-6) high = low + 1;
-    const left = 34, bottom = height - 4, up = 5;
+    const left = 42, bottom = height - 4, up = 5;
     const px = (t) => left + ((width - left - 4) * t) / Math.max(end, 1);
     const py = (v) => bottom - ((bottom - up) * (v - low)) / (high - low);
     ink.strokeStyle = style("--line");

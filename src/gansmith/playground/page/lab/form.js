@@ -43,7 +43,7 @@ export class Form {
     const input = el("input", { type: "number", inputmode: "decimal", ...Object.fromEntries(Object.entries(limits).map(([k, v]) => [k, String(v)])) });
     input.onchange = () => {
       if (input.reportValidity() && input.value !== "") this.take(name, Number(input.value));
-      else this.show(this.settings);
+      else input.value = String(this.settings[name]);
     };
     return this.labelled(name, input);
   }

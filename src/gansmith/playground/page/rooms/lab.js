@@ -125,8 +125,7 @@ class Lab {
         button("stepBoth", () => this.step("round")), button("again", () => this.restart({})), button("reseed", () => this.restart({ seed: Math.floor(Math.random() * 1e6) })),
         el("label", { class: "bar small" }, words("lab.speed"), this.speeds)),
       this.caption,
-      el("div", { class: "scrub" }, el("span", {}, words("lab.time")), this.scrub, this.when),
-      el("div", { class: "bar" }, button("branch", () => this.branch()), this.branches));
+      el("div", { class: "scrub" }, el("span", {}, words("lab.time")), this.scrub, this.when, button("branch", () => this.branch())), this.branches);
     const middle = el("div", { class: "middle" }, transport, el("section", { class: "card" }, this.pictures, this.parts));
 
     this.charts = [
@@ -172,6 +171,7 @@ class Lab {
   world({ arrays, half, facts }) {
     this.worlds++;
     this.frame = null;
+    this.drawing = false;
     this.series = facts.map(() => ({ points: new Series(), scores: new Series() }));
     if (this.views.length !== facts.length || this.views[0].picture.strokes) this.planes(facts.length);
     for (const { picture } of this.views) Object.assign(picture, { half, real: arrays.real });
@@ -182,6 +182,9 @@ class Lab {
   }
 
   heard(fields) {
+    if (this.drawing) return void this.socket.tell("ack");
+    const still = !fields.running && !fields.seeking;
+    if (still && (!this.kept || this.kept[0].at !== fields.at)) this.settle();
     this.frame = fields;
     fields.sides.forEach((side, who) => {
       if (!this.series[who]) return;
@@ -482,6 +485,7 @@ class Lab {
     this.sides = [{ ...this.sides[0], data: "drawn" }];
     this.forms();
     this.strokes = [];
+    this.drawing = true;
     const { picture, canvas, caption } = this.views[0];
     picture.half = 2.5;
     picture.strokes = this.strokes;
