@@ -48,7 +48,7 @@ class Facts:
 
 _HELPERS = (
     "game", "turn", "layers", "convolution", "equalised", "head", "joint", "modulation", "residual", "geometry",
-    "adaptive", "bands", "parts", "translating", "resizing", "degradation",
+    "adaptive", "bands", "parts", "translating", "resizing", "degradation", "blurring", "jpeg",
 )  # fmt: skip
 """Modules of the rooms that hold no part of their own."""
 
