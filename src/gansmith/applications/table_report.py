@@ -243,7 +243,10 @@ def _privacy(report: Report) -> str:
         label: [(float(x), float(y)) for x, y in zip(np.quantile(values, share), share, strict=True)]
         for label, values in (("real, held out", found.held), ("made", found.made))
     }
-    drawn = page.panel("Distance to the closest record of the training", curves, x_label="distance", from_zero=True)
+    title = "Distance to the closest record of the training"
+    keys = "".join(f'<span><i class="s{i}"></i>{label}</span>' for i, label in enumerate(curves))
+    chart = charts.line_chart(curves, title=title, x_label="distance", from_zero=True)
+    drawn = f'<div class="panel"><h3>{title}</h3><div class="keys">{keys}</div>{chart}</div>'
     said = (
         f"{found.nearer:.1%} of the made rows lie nearer to a record of the training than 95 % of the held-out rows "
         f"do; 5 % would be as near as real rows. {found.copies:.2%} equal a record in every column; of the held-out "
