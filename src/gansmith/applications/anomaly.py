@@ -91,8 +91,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     Args:
         method: `critic` or `encoder` (distance to the nearest normal examples, in the features of a WGAN-GP critic or
-            in the codes of GANomaly's encoder), `fanogan`, `ganomaly`, `alad`; or `auto`: `critic` for tables and
-            `encoder` for images.
+            in the codes of GANomaly's encoder, beside GANomaly's own score), `fanogan`, `ganomaly`, `alad`; or `auto`:
+            `critic` for tables and `encoder` for images.
         alarm_rate: the share of normal examples that may be called anomalous.
         held_out: the share of the training data that scores and threshold are set by.
         members: games that are trained, each of its own seed, and whose scores are averaged; None by the kind of data.
