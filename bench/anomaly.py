@@ -91,7 +91,7 @@ def digits(root: Path, part: str, seed: int) -> Iterator[tuple[str, Split]]:
 def scored(detector: str, data: Split, seed: int, peer: str | None) -> np.ndarray:
     """How anomalous the test rows are, by one detector."""
     from gansmith.applications.anomaly import AnomalyDetector
-    from gansmith.applications.baselines import BASELINES
+    from gansmith.applications.baselines import BASELINES, beside
 
     if detector in OURS:
         members = None if detector == "auto" else 1
@@ -100,7 +100,7 @@ def scored(detector: str, data: Split, seed: int, peer: str | None) -> np.ndarra
             return -AnomalyDetector(detector, members=members, random_state=seed).fit(data.fit).score_samples(data.test)
     flat = Split(*(part.reshape(len(part), -1).astype(np.float64) for part in data[:2]), data.odd)
     if detector in BASELINES:
-        return BASELINES[detector](flat.fit, flat.test, seed)
+        return beside(data.fit, data.test, seed, [detector])[detector]
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "split.npz", Path(folder) / "scores.npy"
         np.savez(given, fit=flat.fit, test=flat.test)

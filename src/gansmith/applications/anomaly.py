@@ -290,8 +290,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         if not hasattr(self, "fitted_"):
             raise ValueError("a detector that was saved keeps no training data to fit baselines on")
-        fit, flat = (part.reshape(len(part), -1).astype(np.float64) for part in (self.fitted_, data))
-        others = {name: make(fit, flat, 0) for name, make in baselines.BASELINES.items()}
+        others = baselines.beside(self.fitted_, data)
         return baselines.compare(self.method, -self._scores(data), others, truth, of)
 
     # --- on disk -----------------------------------------------------------------------------------
