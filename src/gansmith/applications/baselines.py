@@ -43,10 +43,10 @@ BASELINES: dict[str, Baseline] = {
 def beside(
     fit: NDArray[Any], test: NDArray[Any], seed: int = 0, names: Collection[str] = tuple(BASELINES)
 ) -> dict[str, Scores]:
-    """The baselines' scores of examples [m, …]: of tables with columns standardised, of images with pixels as they are."""
+    """The baselines' scores of examples [m, …]: of tables with columns standardised, of images not."""
     one, other = (part.reshape(len(part), -1).astype(np.float64) for part in (fit, test))
     if fit.ndim == 2:
-        scaler = StandardScaler().fit(one)
+        scaler: Any = StandardScaler().fit(one)
         one, other = scaler.transform(one), scaler.transform(other)
     return {name: BASELINES[name](one, other, seed) for name in names}
 
