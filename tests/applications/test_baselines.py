@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gansmith.applications.baselines import (
+    beside,
     compare,
     exchanged,
     isolation_forest,
@@ -15,18 +16,29 @@ FIT = np.random.default_rng(0).normal(size=(40, 3)) * [1, 10, 0.1]
 TEST = np.random.default_rng(1).normal(size=(7, 3)) * [1, 10, 0.1]
 
 
+SCALED = [(x - FIT.mean(0)) / FIT.std(0) for x in (FIT, TEST)]
+
+
 def test_the_fifth_nearest():
-    scaled = [(x - FIT.mean(0)) / FIT.std(0) for x in (FIT, TEST)]
-    apart = np.linalg.norm(scaled[1][:, None] - scaled[0][None], axis=2)
+    apart = np.linalg.norm(TEST[:, None] - FIT[None], axis=2)
     np.testing.assert_allclose(nearest_neighbours(FIT, TEST, 0), np.sort(apart, 1)[:, 4])
 
 
 def test_the_distance_from_the_plane():
-    fit, test = ((x - FIT.mean(0)) / FIT.std(0) for x in (FIT, TEST))
+    fit, test = SCALED
     values, vectors = np.linalg.eigh(fit.T @ fit)
     share = np.cumsum(values[::-1]) / values.sum()
     lost = vectors[:, : 3 - (1 + int(np.searchsorted(share, 0.9)))]
-    np.testing.assert_allclose(principal_components(FIT, TEST, 0), np.square(test @ lost).sum(1), atol=1e-12)
+    np.testing.assert_allclose(principal_components(fit, test, 0), np.square(test @ lost).sum(1), atol=1e-12)
+
+
+def test_columns_of_tables_are_standardised_and_pixels_are_not():
+    found = beside(FIT, TEST)
+    assert list(found) == ["isolation forest", "k nearest neighbours", "PCA"]
+    np.testing.assert_allclose(found["k nearest neighbours"], nearest_neighbours(*SCALED, 0))
+    pixels = [x.reshape(-1, 1, 1, 3) for x in (FIT, TEST)]
+    found = beside(*pixels, names=["k nearest neighbours"])
+    np.testing.assert_allclose(found["k nearest neighbours"], nearest_neighbours(FIT, TEST, 0))
 
 
 def test_a_forest_is_seeded():

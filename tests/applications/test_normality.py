@@ -32,8 +32,19 @@ def test_a_member_is_what_is_kept_of_it():
     again = Member.of(member.facts(), member.tensors())
     np.testing.assert_array_equal(again.score(DATA), member.score(DATA))
     features = member.features(DATA)
-    np.testing.assert_allclose(member.raw(DATA + 0.3), distances(features, member.features(DATA + 0.3), 2))
+    np.testing.assert_allclose(member.parts(DATA + 0.3)[:, 0], distances(features, member.features(DATA + 0.3), 2))
     assert features.dtype == np.float64
+
+
+def test_the_encoders_distance_stands_beside_the_games_own_score():
+    member = train("encoder", DATA, examples=256, seed=0, neighbours=2, device="cpu")
+    held = DATA[:20] + 0.3
+    member.calibrate(held)
+    codes, others = (member.game.encode(tensor(x)).numpy() for x in (DATA, held))
+    parts = np.stack([member.game.score(tensor(held)).numpy(), distances(codes, others, 2)], 1)
+    np.testing.assert_allclose(member.parts(held), parts)
+    logs = np.log(parts + 1e-3 * np.median(parts, 0))
+    np.testing.assert_allclose(member.score(held), ((logs - logs.mean(0)) / logs.std(0)).mean(1), atol=1e-9)
 
 
 def test_pictures_go_in_as_the_feed_has_them():

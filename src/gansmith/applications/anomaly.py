@@ -91,8 +91,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     Args:
         method: `critic` or `encoder` (distance to the nearest normal examples, in the features of a WGAN-GP critic or
-            in the codes of GANomaly's encoder), `fanogan`, `ganomaly`, `alad`; or `auto`: `critic` for tables and
-            `encoder` for images.
+            in the codes of GANomaly's encoder, beside GANomaly's own score), `fanogan`, `ganomaly`, `alad`; or `auto`:
+            `critic` for tables and `encoder` for images.
         alarm_rate: the share of normal examples that may be called anomalous.
         held_out: the share of the training data that scores and threshold are set by.
         members: games that are trained, each of its own seed, and whose scores are averaged; None by the kind of data.
@@ -290,8 +290,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         if not hasattr(self, "fitted_"):
             raise ValueError("a detector that was saved keeps no training data to fit baselines on")
-        fit, flat = (part.reshape(len(part), -1).astype(np.float64) for part in (self.fitted_, data))
-        others = {name: make(fit, flat, 0) for name, make in baselines.BASELINES.items()}
+        others = baselines.beside(self.fitted_, data)
         return baselines.compare(self.method, -self._scores(data), others, truth, of)
 
     # --- on disk -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,23 +25,30 @@ def isolation_forest(fit: NDArray[Any], test: NDArray[Any], seed: int) -> Scores
 
 
 def nearest_neighbours(fit: NDArray[Any], test: NDArray[Any], seed: int) -> Scores:
-    """Distance to the fifth nearest normal example, columns standardised."""
-    scaler = StandardScaler().fit(fit)
-    search = NearestNeighbors(n_neighbors=min(5, len(fit))).fit(scaler.transform(fit))
-    return search.kneighbors(scaler.transform(test))[0][:, -1]
+    """Distance to the fifth nearest normal example."""
+    return NearestNeighbors(n_neighbors=min(5, len(fit))).fit(fit).kneighbors(test)[0][:, -1]
 
 
 def principal_components(fit: NDArray[Any], test: NDArray[Any], seed: int) -> Scores:
-    """Squared distance from the plane that holds 90 % of the variance, columns standardised."""
-    scaler = StandardScaler().fit(fit)
-    points = scaler.transform(test)
-    plane = PCA(0.9, svd_solver="full").fit(scaler.transform(fit))
-    return np.square(points - plane.inverse_transform(plane.transform(points))).sum(1)
+    """Squared distance from the plane that holds 90 % of the variance."""
+    plane = PCA(0.9, svd_solver="full").fit(fit)
+    return np.square(test - plane.inverse_transform(plane.transform(test))).sum(1)
 
 
 BASELINES: dict[str, Baseline] = {
     "isolation forest": isolation_forest, "k nearest neighbours": nearest_neighbours, "PCA": principal_components,
 }  # fmt: skip
+
+
+def beside(
+    fit: NDArray[Any], test: NDArray[Any], seed: int = 0, names: Collection[str] = tuple(BASELINES)
+) -> dict[str, Scores]:
+    """The baselines' scores of examples [m, …]: of tables with columns standardised, of images not."""
+    one, other = (part.reshape(len(part), -1).astype(np.float64) for part in (fit, test))
+    if fit.ndim == 2:
+        scaler: Any = StandardScaler().fit(one)
+        one, other = scaler.transform(one), scaler.transform(other)
+    return {name: BASELINES[name](one, other, seed) for name in names}
 
 
 class Row(NamedTuple):

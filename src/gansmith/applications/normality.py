@@ -23,7 +23,7 @@ from gansmith.recipe import Recipe
 
 METHODS = ("critic", "encoder", "fanogan", "ganomaly", "alad")
 """Published scores by their names; and distances to the nearest normal examples: `critic` in the features of f-AnoGAN's
-critic, `encoder` in the codes of GANomaly's encoder."""
+critic, `encoder` in the codes of GANomaly's encoder, beside GANomaly's own score."""
 
 DISTANCES = {"critic": "fanogan", "encoder": "ganomaly"}
 """The game that each distance is taken of."""
@@ -96,7 +96,7 @@ class Member:
         game: averaged weights, eval mode; of vectors in float64, so that a score does not depend on its neighbours.
         reference: features [n, F] of the normal examples that it was trained on, for a distance; or None.
         neighbours: k, of whose distances the mean is taken.
-        level: of held-out normal examples: the median of `raw`, and mean and deviation of `score`'s logarithm.
+        level: of each of `parts` on held-out normal examples: the median, and mean and deviation of the logarithm.
     """
 
     method: str
@@ -105,26 +105,29 @@ class Member:
     game: Any
     reference: NDArray[Any] | None = None
     neighbours: int = 1
-    level: tuple[float, float, float] = (1.0, 0.0, 1.0)
+    level: tuple[tuple[float, ...], ...] = ((1.0, 0.0, 1.0),)
 
-    def raw(self, data: NDArray[Any]) -> NDArray[np.float64]:
-        """How anomalous each example is in the method's own measure, [n]; higher is more."""
-        if self.method not in DISTANCES:
-            return self._through(data, self.game.score).astype(np.float64).reshape(len(data))
-        assert self.reference is not None
-        return distances(self.reference, self.features(data), self.neighbours)
+    def parts(self, data: NDArray[Any]) -> NDArray[np.float64]:
+        """How anomalous each example is in the method's own measures, [n, 1 or 2]; higher is more."""
+        found = []
+        if self.method not in DISTANCES or self.method == "encoder":
+            found.append(self._through(data, self.game.score).astype(np.float64).reshape(len(data)))
+        if self.reference is not None:
+            found.append(distances(self.reference, self.features(data), self.neighbours))
+        return np.stack(found, 1)
 
     def score(self, data: NDArray[Any]) -> NDArray[np.float64]:
-        """The logarithm of `raw` in deviations of held-out normal examples from their mean."""
-        middle, mean, deviation = self.level
-        return (np.log(self.raw(data) + FLOOR * middle) - mean) / deviation
+        """Logarithms of `parts` in deviations of held-out normal examples from their mean; means over parts."""
+        middle, mean, deviation = np.array(self.level).T
+        return ((np.log(self.parts(data) + FLOOR * middle) - mean) / deviation).mean(1)
 
     def calibrate(self, held: NDArray[Any]) -> None:
         """Set the level by held-out normal examples."""
-        raw = self.raw(held)
-        middle = max(float(np.median(raw)), 1e-12)
-        logs = np.log(raw + FLOOR * middle)
-        self.level = (middle, float(logs.mean()), max(float(logs.std()), 1e-6))
+        parts = self.parts(held)
+        middle = np.maximum(np.median(parts, 0), 1e-12)
+        logs = np.log(parts + FLOOR * middle)
+        level = np.stack([middle, logs.mean(0), np.maximum(logs.std(0), 1e-6)], 1)
+        self.level = tuple(tuple(row) for row in level.tolist())
 
     def features(self, data: NDArray[Any]) -> NDArray[Any]:
         """What a distance is taken in: the encoder's codes, or else the discriminator's features, [n, F]."""
@@ -153,7 +156,7 @@ class Member:
         recipe = self.recipe.model_dump(mode="json", exclude_defaults=True)
         return {
             "method": self.method, "recipe": recipe, "shape": list(self.shape), "neighbours": self.neighbours,
-            "level": list(self.level),
+            "level": [list(row) for row in self.level],
         }  # fmt: skip
 
     @classmethod
@@ -162,7 +165,8 @@ class Member:
         recipe, shape = recipes.validate(facts["recipe"], "detector"), tuple(facts["shape"])
         game = ready(build(recipe, Facts(shape)), shape, lambda game: put(game, dict(tensors)))
         reference = tensors["reference"].numpy() if "reference" in tensors else None
-        return cls(facts["method"], recipe, shape, game, reference, facts["neighbours"], tuple(facts["level"]))
+        level = tuple(tuple(row) for row in facts["level"])
+        return cls(facts["method"], recipe, shape, game, reference, facts["neighbours"], level)
 
     def __getstate__(self) -> dict[str, Any]:
         # A game holds functions that do not pickle; its weights do.
