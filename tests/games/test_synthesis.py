@@ -310,3 +310,13 @@ def test_truncation_scales_the_noise_unless_the_generator_knows_better():
     made = Synthesis(Own(4, 2), critic, loss=adversarial.nonsaturating()).truncated(noise, None, 0.5)
     assert made.dtype == torch.float32
     assert torch.equal(made, torch.full((3, 2), 0.5))
+
+
+def test_several_generator_steps_are_moves_of_a_round_each_of_its_own_noise():
+    game = Synthesis(*nets(), loss=adversarial.nonsaturating(), noise=NOISE, generator_steps=3)
+    assert [(move.name, move.steps) for move in game.moves()] == [("discriminator", 1), ("generator", 3)]
+    assert not game.shared_fakes
+    noises = [game.latents(Turn(Batch(batch_of(0)), draws_of(0, prefix))) for prefix in ("generator", "generator.1")]
+    assert not torch.equal(*noises)
+    with pytest.raises(ValueError, match="generator_steps must be 1 or more"):
+        Synthesis(*nets(), loss=adversarial.nonsaturating(), noise=NOISE, generator_steps=0)

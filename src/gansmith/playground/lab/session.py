@@ -88,6 +88,14 @@ class World:
         self.views = [View(play) for play in self.plays]
         self.branches: list[Branch] = []
 
+    def close(self) -> None:
+        """Let go of all that it holds at once: parts that know each other would wait for the collector."""
+        for play in self.plays:
+            play.noted = play.changed = play.player.noted = None
+            play.timeline = Timeline()
+            play.player.close()
+        self.branches.clear()
+
     @property
     def at(self) -> int:
         """Plays up to now."""
@@ -195,6 +203,8 @@ class Session:
             self._wake.notify()
         if self._thread is not None:
             self._thread.join(10)
+        if self.world is not None:
+            self.world.close()
         self.world = None
 
     # --- the thread --------------------------------------------------------------------------------
@@ -307,6 +317,8 @@ class Session:
 
     def begin(self, world: World, drawn: np.ndarray | None) -> None:
         """Take a world, and show it."""
+        if self.world is not None:
+            self.world.close()
         self.world, self.running, self.goal = world, False, None
         self._free = True  # whoever looked before may have left without a word
         view = world.views[0]

@@ -244,7 +244,8 @@ class Lab {
     this.verdict.replaceChildren(...frame.sides.flatMap((side, who) => {
       const name = frame.sides.length > 1 ? `${"AB"[who]}: ` : "";
       if (!side.troubles.length) return [el("p", { class: early ? "quiet" : "fine" }, name + words(early ? "lab.watch.early" : "lab.watch.fine"))];
-      const first = side.troubles[0], said = words.has(`lab.watch.${first.name}`) ? words(`lab.watch.${first.name}`) : first.name;
+      // The first is the one to act on.
+      const first = side.troubles[0], said = side.troubles.map((each) => words(`lab.watch.${each.name}`)).join(", ");
       const line = words.language === "en" ? `${first.line}.` : words(`lab.shows.${first.name}`);
       return [el("p", { class: "bad" }, `${name}${said}`), el("p", {}, line), el("p", { class: "small" }, words(`lab.helps.${first.name}`))];
     }));
