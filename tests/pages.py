@@ -50,6 +50,10 @@ def cut(words):
             kept.append(word)
     if kept[:1] == ["bench"] and len(kept) > 1:
         return [*kept, *SHORT[:2]]
+    if kept[:2] == ["table", "fit"]:
+        return [*kept, "--epochs", "1"]
+    if kept[:2] == ["anomaly", "fit"]:
+        return [*kept, "--members", "1", "--examples", "500"]
     return [*kept, *SHORT] if "train" in kept else kept
 
 

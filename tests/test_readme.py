@@ -21,10 +21,18 @@ def reader(tmp_path, monkeypatch):
         for i in range(30):
             noise = draw.integers(0, 256, (40, 48, 3), dtype=np.uint8)
             Image.fromarray(noise).save(tmp_path / "pictures" / kind / f"{i}.png")
+    for name in ("people", "more-people"):
+        age, town = draw.integers(18, 90, 200), draw.choice(["Rome", "Oslo"], 200)
+        rich = np.where(draw.random(200) < age / 100, "yes", "no")
+        rows = [f"{a},{t},{r}" for a, t, r in zip(age, town, rich, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["age,town,rich", *rows]), encoding="utf-8")
+    for name in ("normal", "new"):
+        rows = [",".join(f"{x:.4f}" for x in row) for row in draw.normal(size=(200, 3))]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,c", *rows]), encoding="utf-8")
 
 
 def test_the_readme(reader, monkeypatch, capsys):
-    assert run_page("README.md", monkeypatch) == 9
+    assert run_page("README.md", monkeypatch) == 13
 
 
 def test_the_page_on_extending(reader, monkeypatch, capsys):

@@ -48,7 +48,7 @@ class Superresolution(Game):
         crop: pixels at each edge that the scores leave out; None is the scale.
     """
 
-    use = "upscale"
+    use = "upscale PICTURES --run RUN"
     better: Mapping[str, Literal["lower", "higher"]] = MappingProxyType({"psnr": "higher", "ssim": "higher"})
 
     def __init__(
