@@ -259,17 +259,17 @@ def of_weights(file: str | Path, *, device: str = "auto", **how: Any) -> Upscale
 
 def _by_spandrel(held: Any, path: Path) -> Any:
     try:
-        from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+        import spandrel  # pyright: ignore[reportMissingImports]  (an extra, whose torchvision not every torch has)
     except (ImportError, RuntimeError) as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "spandrel"
         why = "" if missing else f", which cannot be imported ({str(error).splitlines()[0]})"
         other = "pip install 'gansmith[esrgan]'" if missing else "Install the torchvision that belongs to this torch."
         raise Refused(f"{path}: not ESRGAN's network; others need the library spandrel{why}", other) from None
     try:
-        found = ModelLoader("cpu").load_from_state_dict(held)
-    except (UnsupportedModelError, RuntimeError, ValueError, KeyError, AttributeError) as error:
+        found: Any = spandrel.ModelLoader("cpu").load_from_state_dict(held)
+    except (spandrel.UnsupportedModelError, RuntimeError, ValueError, KeyError, AttributeError) as error:
         raise Refused(f"{path}: is no file of weights that is known ({type(error).__name__})") from None
-    if not isinstance(found, ImageModelDescriptor) or found.scale < 2 or found.input_channels != found.output_channels:
+    if not isinstance(found, spandrel.ImageModelDescriptor) or found.scale < 2 or found.input_channels != found.output_channels:
         raise Refused(f"{path}: {found.architecture.name} makes no picture larger")
     return Described(found)
 
