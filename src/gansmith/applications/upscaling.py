@@ -269,7 +269,8 @@ def _by_spandrel(held: Any, path: Path) -> Any:
         found: Any = spandrel.ModelLoader("cpu").load_from_state_dict(held)
     except (spandrel.UnsupportedModelError, RuntimeError, ValueError, KeyError, AttributeError) as error:
         raise Refused(f"{path}: is no file of weights that is known ({type(error).__name__})") from None
-    if not isinstance(found, spandrel.ImageModelDescriptor) or found.scale < 2 or found.input_channels != found.output_channels:
+    enlarges = isinstance(found, spandrel.ImageModelDescriptor) and found.scale >= 2
+    if not enlarges or found.input_channels != found.output_channels:
         raise Refused(f"{path}: {found.architecture.name} makes no picture larger")
     return Described(found)
 
