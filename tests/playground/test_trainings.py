@@ -33,6 +33,8 @@ def waiting():
     yield trainings
     for name in trainings.names():
         if trainings.living(name):
+            # Python that is still starting may lose the signal.
+            until(lambda name=name: trainings.said(name) == "ready")
             trainings.stop(name, None)
             until(lambda name=name: not trainings.living(name))
         trainings.forget(name)

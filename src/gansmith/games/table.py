@@ -61,9 +61,10 @@ class Blocks(nn.Module):
         self.kinds = [i == 1 for a, b, _ in self.columns for i, part in enumerate((a, b)) if part]
         self.is_told = [i == 1 and not a and b > 1 for a, b, _ in self.columns for i, part in enumerate((a, b)) if part]
         self.bare = [bare for a, b, bare in self.columns for part in (a, b) if part]
-        flags = torch.repeat_interleave(torch.tensor(self.kinds), torch.tensor(self.widths))
-        self.register_buffer("is_kind", flags, persistent=False)
-        self.register_buffer("place", flags.nonzero().squeeze(1), persistent=False)
+        flags = [kind for kind, width in zip(self.kinds, self.widths, strict=True) for _ in range(width)]
+        place = [i for i, kind in enumerate(flags) if kind]
+        self.register_buffer("is_kind", torch.tensor(flags, dtype=torch.bool), persistent=False)
+        self.register_buffer("place", torch.tensor(place, dtype=torch.long), persistent=False)
         self.is_kind: torch.Tensor
         self.place: torch.Tensor
 
