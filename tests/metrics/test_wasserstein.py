@@ -15,7 +15,7 @@ def test_a_shift_has_a_closed_form(d):
     x = np.random.RandomState(0).randn(100, d)
     shift = np.zeros(d)
     shift[0] = 3.0
-    assert sliced_wasserstein(x, x[::-1]) == 0
+    assert sliced_wasserstein(x, x[::-1]) < 1e-15
     assert sliced_wasserstein(x, x + shift, directions=4000) == pytest.approx(3 / d**0.5, rel=0.03)
 
 

@@ -116,6 +116,10 @@ class Player:
         for flat in self.flats.values():
             flat.refresh()
 
+    def _fed(self, at: int) -> Batch:
+        batch = self.feed.at(at)
+        return _wide(batch) if self.dtype == torch.float64 else batch
+
     def _set_batch(self, batch: int, microbatch: int | None) -> None:
         share, rest = divmod(batch, self.world)
         if rest:
@@ -170,11 +174,11 @@ class Player:
 
     def _play_next(self, move: Move, fresh: bool) -> None:
         if fresh:
-            self._first, self._batch = self.images, self.feed.at(self.images)
+            self._first, self._batch = self.images, self._fed(self.images)
             self.images += self.recipe.batch
             self._seen.clear()
         elif self._batch is None:  # resumed: the batch that the last fresh move took
-            self._batch = self.feed.at(self._first)
+            self._batch = self._fed(self._first)
         self._play(move, self._played[move.name], self._shared)
         self._played[move.name] += 1
         self._seen.add(move.name)
@@ -472,6 +476,12 @@ class Player:
     def close(self) -> None:
         """Stop the feed's threads."""
         self.feed.close()
+
+
+def _wide(batch: Batch) -> Batch:
+    """Examples in float64, so that nothing is computed in float32 before the first layer."""
+    more = {name: part.double() if part.is_floating_point() else part for name, part in batch.more.items()}
+    return Batch(batch.data.double(), batch.labels, more)
 
 
 def _rows(batch: Batch, start: int, stop: int) -> Batch:

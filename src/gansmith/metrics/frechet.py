@@ -344,8 +344,14 @@ def gram(rows: torch.Tensor) -> torch.Tensor:
     for at in range(0, len(rows), 2 * COLUMNS):
         end = at + 2 * COLUMNS
         out[at:end, :end] = rows[at:end] @ rows[:end].T
+        out[at:end, at:end] = _mirrored(out[at:end, at:end])
         out[:at, at:end] = out[at:end, :at].T
     return out
+
+
+def _mirrored(square: torch.Tensor) -> torch.Tensor:
+    """A square, its part above the diagonal made that below: not on every processor do products A Aᵀ come so."""
+    return square.tril() + square.tril(-1).T
 
 
 def _roots_of_scatter(x: torch.Tensor) -> torch.Tensor:
