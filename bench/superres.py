@@ -105,7 +105,7 @@ def bicubic(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Four times larger, as MATLAB's imresize does it."""
     import torch
 
-    from gansmith.augment.resizing import resize
+    from gansmith.augmentations.resizing import resize
 
     x = torch.from_numpy(small.astype(np.float64)).permute(2, 0, 1)[None] / 127.5 - 1
     large = resize(x, SCALE * small.shape[0], SCALE * small.shape[1], rounded=True)
@@ -116,7 +116,7 @@ def gate(root: Path) -> list[dict[str, Any]]:
     """The gate row, and how many pixels of Set5's small halves are made otherwise here."""
     import torch
 
-    from gansmith.augment.resizing import resize
+    from gansmith.augmentations.resizing import resize
 
     row, off = scored("bicubic", bicubic, root), []
     for small, large in pairs(root):
@@ -233,7 +233,7 @@ def picture(runs: list[str], out: Path) -> None:
     from sklearn.datasets import load_sample_image
 
     from gansmith.applications.upscaling import of_run
-    from gansmith.augment.resizing import resize
+    from gansmith.augmentations.resizing import resize
 
     truth = load_sample_image("china.jpg")[:424, :640]
     x = torch.from_numpy(truth.astype(np.float64)).permute(2, 0, 1)[None] / 127.5 - 1

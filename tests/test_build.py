@@ -203,8 +203,8 @@ def test_arguments_reach_their_parts():
         ({"loss": {"name": "hinge", "margin": 2}}, "loss.hinge.margin: no such argument"),
         ({"penalties": {"r3": {"weight": 1}}}, "penalties: none is called 'r3'; did you mean 'r"),
         ({"penalties": {"gradient_penalty": {"weight": 1, "goal": 2}}}, "penalties.gradient_penalty.goal: no such"),
-        ({"augment": {"adda": {"probability": 1}}}, "augment: none is called 'adda'; did you mean 'ada'?"),
-        ({"augment": {"geometry": {"probability": 1}}}, "augment: none is called 'geometry'"),
+        ({"augment": {"adda": {"probability": 1}}}, "augmentations: none is called 'adda'; did you mean 'ada'?"),
+        ({"augment": {"geometry": {"probability": 1}}}, "augmentations: none is called 'geometry'"),
         (
             {"augment": {"ada": {"probability": 1, "hues": 1}}},
             "augment.ada.hues: no such argument; did you mean 'hue'?",

@@ -102,7 +102,7 @@ def augment(recipe: Recipe, offers: Mapping[str, Any]) -> Augment | None:
     """The recipe's augmentations, one after the other; each takes (examples, draws, probability)."""
     knobs = recipe.augment_knobs()
     parts = {
-        name: construct(find("augment", name, _camel(name)), part.arguments, offers, f"augment.{name}")
+        name: construct(find("augmentations", name, _camel(name)), part.arguments, offers, f"augment.{name}")
         for name, part in recipe.augment.items()
     }
     if not parts:

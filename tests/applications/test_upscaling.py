@@ -11,7 +11,7 @@ import gansmith
 from gansmith.applications import upscaling
 from gansmith.applications.photos import read
 from gansmith.applications.upscaling import Upscaler, between, of_run, of_weights, targets, upscale
-from gansmith.augment.resizing import resize
+from gansmith.augmentations.resizing import resize
 from gansmith.errors import Refused
 from gansmith.networks import rrdb, srresnet
 

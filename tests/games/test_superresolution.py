@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gansmith.augment.resizing import resize
+from gansmith.augmentations.resizing import resize
 from gansmith.build import Facts, build
 from gansmith.data.dataset import Batch
 from gansmith.draws import Draws

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gansmith.augment.ada import Ada
+from gansmith.augmentations.ada import Ada
 from gansmith.data.dataset import Batch
 from gansmith.draws import Draws
 from gansmith.engine.step import Compiled, Eager

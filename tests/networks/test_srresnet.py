@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gansmith.augment.resizing import resize
+from gansmith.augmentations.resizing import resize
 from gansmith.networks import srresnet
 from gansmith.networks.layers import couples
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from gansmith.applications import photos
 from gansmith.applications.photos import Photo, Pixels
-from gansmith.augment.resizing import resize
+from gansmith.augmentations.resizing import resize
 from gansmith.data.dataset import Problem
 from gansmith.data.pictures import CHANNELS, Unreadable
 from gansmith.data.stores import open_folder

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gansmith.augment import degradation as degradations
+from gansmith.augmentations import degradation as degradations
 from gansmith.data.dataset import Batch
 from gansmith.draws import Draws
 from gansmith.games.game import Game, Move, Outcome, Turn

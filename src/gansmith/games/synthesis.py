@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import nn
 
-from gansmith.augment import adaptive as adapting
-from gansmith.augment.geometry import jitter
+from gansmith.augmentations import adaptive as adapting
+from gansmith.augmentations.geometry import jitter
 from gansmith.draws import Draws, use
 from gansmith.games.game import Game, Move, Outcome, Turn
 from gansmith.losses.adversarial import AdversarialLoss

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import torch
 
-from gansmith.augment.bands import filtered
-from gansmith.augment.geometry import blit, warp
-from gansmith.augment.parts import checked, colours, over
+from gansmith.augmentations.bands import filtered
+from gansmith.augmentations.geometry import blit, warp
+from gansmith.augmentations.parts import checked, colours, over
 from gansmith.draws import Draws
 
 SHIFT, FRACTION = 0.125, 0.125

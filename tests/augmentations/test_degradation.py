@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from gansmith.augment.degradation import Canvas, degradation
-from gansmith.augment.resizing import matrix, resize
+from gansmith.augmentations.degradation import Canvas, degradation
+from gansmith.augmentations.resizing import matrix, resize
 from gansmith.draws import Draws, Recorded, replay
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
-from gansmith.augment.bands import NUMBER, filtered, taps
+from gansmith.augmentations.bands import NUMBER, filtered, taps
 
 
 def test_the_filters_are_those_of_the_wavelet_and_add_up_to_one():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gansmith.augment.jpeg import jpeg
+from gansmith.augmentations.jpeg import jpeg
 
 
 def smooth(channels, side=48):

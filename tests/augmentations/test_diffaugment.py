@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from gansmith.augment.diffaugment import Diffaugment
+from gansmith.augmentations.diffaugment import Diffaugment
 from gansmith.draws import Draws
 
 PARTS = ("brightness", "saturation", "contrast", "translation", "cutout")

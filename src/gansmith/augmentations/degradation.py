@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from gansmith.augment.blurring import SIDE, bells, between, blurred, sincs
-from gansmith.augment.jpeg import jpeg
-from gansmith.augment.resizing import KERNELS, eight_bit, resize
+from gansmith.augmentations.blurring import SIDE, bells, between, blurred, sincs
+from gansmith.augmentations.jpeg import jpeg
+from gansmith.augmentations.resizing import KERNELS, eight_bit, resize
 from gansmith.draws import Draws
 
 

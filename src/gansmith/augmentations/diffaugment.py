@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from gansmith.augment.parts import checked, colours, over
+from gansmith.augmentations.parts import checked, colours, over
 from gansmith.draws import Draws
 
 SHIFT = 1 / 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gansmith.augment.parts import checked, colours, over
+from gansmith.augmentations.parts import checked, colours, over
 
 
 def test_channels_that_are_colours():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gansmith.augment.resizing import KERNELS, eight_bit, matrix, resize
+from gansmith.augmentations.resizing import KERNELS, eight_bit, matrix, resize
 
 
 def cubic(x):

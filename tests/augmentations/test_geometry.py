@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
-from gansmith.augment.geometry import blit, jitter, sample, warp
+from gansmith.augmentations.geometry import blit, jitter, sample, warp
 from gansmith.draws import Draws
 
 

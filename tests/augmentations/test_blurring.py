@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from gansmith.augment.blurring import SIDE, bells, blurred, sincs
+from gansmith.augmentations.blurring import SIDE, bells, blurred, sincs
 from gansmith.draws import Draws
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gansmith.augment.adaptive import moved, states
+from gansmith.augmentations.adaptive import moved, states
 from gansmith.schedule import Adaptive
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from gansmith.augment.ada import Ada
+from gansmith.augmentations.ada import Ada
 from gansmith.draws import Draws
 
 PARTS = (
