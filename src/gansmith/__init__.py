@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gansmith.applications.anomaly import AnomalyDetector
+    from gansmith.applications.augment import Augmented, augment
     from gansmith.applications.table import TableGAN
     from gansmith.applications.translation import translate
     from gansmith.applications.upscaling import upscale
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "AnomalyDetector": "applications.anomaly",
+    "Augmented": "applications.augment",
     "Evaluation": "scores",
     "Model": "model",
     "Plan": "training",
     "TableGAN": "applications.table",
+    "augment": "applications.augment",
     "compare": "comparison",
     "evaluate": "evaluation",
     "load": "model",
@@ -40,11 +43,13 @@ _WHERE = {
 
 __all__ = [
     "AnomalyDetector",
+    "Augmented",
     "Evaluation",
     "Model",
     "Plan",
     "TableGAN",
     "__version__",
+    "augment",
     "compare",
     "evaluate",
     "load",

@@ -1,4 +1,4 @@
-"""What an anomaly detector is fitted on and scores: a CSV of numbers, or pictures, with a name for each example."""
+"""Examples for a detector or a classifier: a CSV, or pictures, with a name or a class for each."""
 
 from __future__ import annotations
 
@@ -72,6 +72,70 @@ def read_examples(spec: Data, *, ignored: Sequence[str] = (), label: str | None 
     if dataset.modality != "image":
         raise Refused(f"{source}: holds {dataset.modality}", "A detector takes pictures, or a CSV of numbers.")
     return Examples(source, _all(dataset), names, notes=dataset.notes, skipped=len(dataset.problems))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples with classes.
+
+    Attributes:
+        where: the path or name that they came from.
+        data: uint8 images [n, C, H, W], or columns by name.
+        labels: the class of each by name, or as the column has it, [n].
+        classes: names, sorted.
+        notes: what the reader decided on its own.
+        skipped: files that were passed over.
+    """
+
+    where: str
+    data: Any
+    labels: NDArray[Any]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    skipped: int = 0
+
+    @property
+    def words(self) -> str:
+        """What its examples are called."""
+        return "rows" if isinstance(self.data, dict) else "pictures"
+
+
+def read_labelled(spec: Data, *, target: str | None = None, ignored: Sequence[str] = ()) -> Labelled:
+    """The examples that data options name, with their classes; a source that ends in .csv, .tsv or .txt is a table.
+
+    Args:
+        spec: the options.
+        target: the column of a table that holds the class.
+        ignored: columns of a table to leave out.
+
+    Raises:
+        Refused: no such source, no classes, or nothing that can be used.
+    """
+    source = spec.source or ""
+    if Path(source).suffix.lower() in TABLES:
+        if target is None:
+            raise Refused(f"{source}: which column holds the class?", "Name it by --target.")
+        table = read_csv(source)
+        named(table.columns, (target, *ignored), source)
+        columns = {name: v for name, v in table.columns.items() if name != target and name not in ignored}
+        labels, lost = table.columns[target], missing(table.columns[target])
+        if lost.any():
+            raise Refused(
+                f"{source}: column {target!r} is empty in line {int(lost.argmax()) + 2}", "Leave such rows out."
+            )
+        classes = tuple(sorted({str(v) for v in labels.tolist()}))
+        return Labelled(source, columns, labels, classes, table.notes)
+    if target is not None or ignored:
+        raise Refused(f"{source}: pictures have no columns")
+    dataset = open_dataset(spec)
+    if dataset.modality != "image":
+        raise Refused(f"{source}: holds {dataset.modality}", "It takes pictures, or a CSV.")
+    if dataset.labels is None:
+        raise Refused(f"{source}: its pictures have no classes", "A folder for each class gives them.")
+    names = dataset.classes or tuple(str(i) for i in range(int(dataset.labels.max()) + 1))
+    named_labels = np.array(names)[dataset.labels]
+    there = tuple(sorted(set(named_labels.tolist())))
+    return Labelled(source, _all(dataset), named_labels, there, dataset.notes, len(dataset.problems))
 
 
 def _all(dataset: Dataset) -> NDArray[Any]:

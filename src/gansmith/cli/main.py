@@ -29,6 +29,7 @@ COMMANDS = {
     "bench": "train and score a suite of recipes alike, over several seeds",
     "playground": "see a GAN learn, watch runs and explore models, in the browser",
     "anomaly": "learn what is normal, and say what is not: tables and pictures",
+    "augment": "make labelled examples from few, and measure whether they help",
     "runs": "list runs: recipe, data, progress, best score",
     "zoo": "list the recipes that come with gansmith, or show one",
     "data": "look at a dataset: what it holds, and what is wrong with it",
