@@ -54,6 +54,8 @@ def cut(words):
         return [*kept, "--epochs", "1"]
     if kept[:2] == ["anomaly", "fit"]:
         return [*kept, "--members", "1", "--examples", "500"]
+    if kept[:1] == ["augment"]:
+        return [*kept, "--epochs", "20", "--images", "500", "--folds", "2"]
     return [*kept, *SHORT] if "train" in kept else kept
 
 

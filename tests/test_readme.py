@@ -32,7 +32,7 @@ def reader(tmp_path, monkeypatch):
 
 
 def test_the_readme(reader, monkeypatch, capsys):
-    assert run_page("README.md", monkeypatch) == 13
+    assert run_page("README.md", monkeypatch) == 14
 
 
 def test_the_page_on_extending(reader, monkeypatch, capsys):

@@ -16,7 +16,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gansmith
-from gansmith.applications.anomaly import AnomalyDetector, images_of, labels_of, threshold
+from gansmith.applications.anomaly import AnomalyDetector, labels_of, threshold
 from gansmith.applications.normality import tensor
 from gansmith.data.dataset import Dataset
 from gansmith.errors import Refused
@@ -169,21 +169,6 @@ def test_nan_is_refused_in_scikit_learns_words(fitted: AnomalyDetector):
             what(data)
 
 
-def test_images_of_another_kind_are_refused():
-    with pytest.raises(ValueError, match="must be uint8"):
-        images_of(np.zeros((3, 8, 8)))
-    with pytest.raises(ValueError, match="sides of 8"):
-        images_of(np.zeros((3, 1, 4, 4), np.uint8))
-    assert images_of(np.zeros((3, 8, 9, 3), np.uint8)).shape == (3, 3, 8, 9)
-    detector = quick(method="ganomaly", examples=64).fit(np.zeros((6, 8, 8), np.uint8))
-    with pytest.raises(ValueError, match=r"images of \[1, 8, 9\], but it was fitted on \[1, 8, 8\]"):
-        detector.predict(np.zeros((2, 8, 9), np.uint8))
-    with pytest.raises(ValueError, match="fitted on images"):
-        detector.predict(normals(3))
-    with warnings.catch_warnings(), pytest.raises(ValueError, match="heat maps are of images"):
-        quick().fit(normals(20)).heat(normals(3))
-
-
 def test_a_run_of_ones_own_becomes_a_detector(tmp_path: Any):
     images = np.random.default_rng(0).integers(256, size=(24, 1, 8, 8), dtype=np.uint8)
     data = Dataset("noise", "image", (1, 8, 8), 24, array=images)
@@ -221,3 +206,13 @@ def test_what_is_no_detector_is_refused(tmp_path: Any, fitted: AnomalyDetector):
     (folder / "detector.json").write_text("{")
     with pytest.raises(Refused, match="cannot be read"):
         AnomalyDetector.load(folder)
+
+
+def test_another_kind_than_it_was_fitted_on_is_refused():
+    detector = quick(method="ganomaly", examples=64).fit(np.zeros((6, 8, 8), np.uint8))
+    with pytest.raises(ValueError, match=r"images of \[1, 8, 9\], but it was fitted on \[1, 8, 8\]"):
+        detector.predict(np.zeros((2, 8, 9), np.uint8))
+    with pytest.raises(ValueError, match="fitted on images"):
+        detector.predict(normals(3))
+    with warnings.catch_warnings(), pytest.raises(ValueError, match="heat maps are of images"):
+        quick().fit(normals(20)).heat(normals(3))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gansmith.applications.examples import read_examples
+from gansmith.applications.examples import images_of, read_examples, read_labelled
 from gansmith.errors import Refused
 from gansmith.fields import Data
 
@@ -77,3 +77,40 @@ def test_pictures_keep_their_names(tmp_path):
         read_examples(Data(source=str(tmp_path)), label="fault")
     with pytest.raises(Refused, match="holds points"):
         read_examples(Data(source="ring"))
+
+
+def test_images_of_another_kind_are_refused():
+    with pytest.raises(ValueError, match="must be uint8"):
+        images_of(np.zeros((3, 8, 8)))
+    with pytest.raises(ValueError, match="sides of 8"):
+        images_of(np.zeros((3, 1, 4, 4), np.uint8))
+    assert images_of(np.zeros((3, 8, 9, 3), np.uint8)).shape == (3, 3, 8, 9)
+
+
+def test_labelled_pictures_and_tables(write, tmp_path):
+    found = read_labelled(write("a;kind\n1;x\n2;y\n3;x\n"), target="kind")
+    assert (found.words, found.classes, list(found.data)) == ("rows", ("x", "y"), ["a"])
+    assert found.labels.tolist() == ["x", "y", "x"]
+    assert "semicolons" in found.notes[0]
+    for kind in ("cats", "dogs"):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+        for i in range(2):
+            Image.new("L", (8, 9), 40 * i).save(tmp_path / "set" / kind / f"{i}.png")
+    found = read_labelled(Data(source=str(tmp_path / "set")))
+    assert (found.words, found.classes, found.data.shape) == ("pictures", ("cats", "dogs"), (4, 1, 9, 8))
+    assert sorted(found.labels.tolist()) == ["cats", "cats", "dogs", "dogs"]
+
+
+def test_what_has_no_labels_is_refused(write, tmp_path):
+    with pytest.raises(Refused, match="which column holds the class"):
+        read_labelled(write("a,b\n1,2\n"))
+    with pytest.raises(Refused, match="'b' is empty in line 3"):
+        read_labelled(write("a,b\n1,x\n2,\n"), target="b")
+    with pytest.raises(Refused, match="did you mean 'kind'"):
+        read_labelled(write("a,kind\n1,x\n"), target="kin")
+    Image.new("L", (8, 8)).save(tmp_path / "0.png")
+    Image.new("L", (8, 8)).save(tmp_path / "1.png")
+    with pytest.raises(Refused, match="have no classes"):
+        read_labelled(Data(source=str(tmp_path)))
+    with pytest.raises(Refused, match="holds points"):
+        read_labelled(Data(source="ring"))

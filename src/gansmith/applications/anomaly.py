@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gansmith.applications import baselines
 from gansmith.applications.baselines import Comparison
+from gansmith.applications.examples import images_of
 from gansmith.applications.normality import METHODS, Member, ready, train
 from gansmith.errors import Refused
 from gansmith.games.anomaly import Alad, FAnoGan, Ganomaly
@@ -42,9 +43,6 @@ PICTURES = 40_000
 """Images that each game is shown."""
 
 MEMBERS = {"vectors": 3, "images": 1}
-
-LEAST_SIDE = 8
-"""Pixels of an image's side."""
 
 EXTREME = 1e6
 """Deviations to which a column's value is cut, so that its square is finite in float32."""
@@ -396,24 +394,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 def _told(done: int, games: int, share: float) -> None:
     end = "\n" if done == games - 1 and share == 1 else ""
     print(f"\r{(done + share) / games:4.0%} trained", end=end, file=sys.stderr, flush=True)
-
-
-def images_of(X: Any) -> NDArray[np.uint8]:
-    """Images as uint8 [n, C, H, W].
-
-    Raises:
-        ValueError: another type, or sides that are too small.
-    """
-    images = np.asarray(X)
-    if images.dtype != np.uint8:
-        raise ValueError(f"images must be uint8, from 0 to 255, not {images.dtype}")
-    if images.ndim == 3:
-        images = images[:, None]
-    elif images.shape[1] > 4 >= images.shape[3]:
-        images = images.transpose(0, 3, 1, 2)
-    if images.shape[1] > 4 or min(images.shape[2:]) < LEAST_SIDE:
-        raise ValueError(f"images must be [n, C, H, W] with sides of {LEAST_SIDE} or more, not {list(images.shape)}")
-    return np.ascontiguousarray(images)
 
 
 def labels_of(y: Any) -> NDArray[np.bool_]:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gansmith.applications.anomaly import images_of
 from gansmith.applications.augmenting import Kind, Made, Task, by_test_set, cross_validated, grow
 from gansmith.applications.augmenting_images import Pictures
 from gansmith.applications.augmenting_tables import Rows
 from gansmith.applications.benefit import Codes, Trial, scores_for
+from gansmith.applications.examples import images_of
 from gansmith.data import frames
 from gansmith.data.tables import csv_text, missing, rows_of
 from gansmith.errors import Refused, nearest

@@ -21,7 +21,7 @@ from gansmith.model import load
 
 Images = NDArray[np.uint8]
 
-IMAGES = 120_000
+IMAGES = 60_000
 """Pictures that a generator's training is shown."""
 
 FEW, SOME = 500, 5000
@@ -71,7 +71,7 @@ class Pictures:
         shape: (C, H, W).
         classes: their names.
         recipe: by which generators are trained; `auto`, with augmentation where there are few.
-        images: that a generator's training is shown; None is 120,000.
+        images: that a generator's training is shown; None is 60,000.
         device: where to train.
         uneven: classes are of unequal size, so that weighing them is a way.
     """

@@ -21,6 +21,9 @@ from gansmith.fields import Data
 
 TABLES = (".csv", ".tsv", ".txt")
 
+LEAST_SIDE = 8
+"""Pixels of an image's side."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -174,3 +177,21 @@ def _is_number(value: object) -> bool:
     except ValueError:
         return False
     return not re.match(r"[-+]?0\d", str(value))  # a code, such as a postal one
+
+
+def images_of(X: Any) -> NDArray[np.uint8]:
+    """Images as uint8 [n, C, H, W].
+
+    Raises:
+        ValueError: another type, or sides that are too small.
+    """
+    images = np.asarray(X)
+    if images.dtype != np.uint8:
+        raise ValueError(f"images must be uint8, from 0 to 255, not {images.dtype}")
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.shape[1] > 4 >= images.shape[3]:
+        images = images.transpose(0, 3, 1, 2)
+    if images.shape[1] > 4 or min(images.shape[2:]) < LEAST_SIDE:
+        raise ValueError(f"images must be [n, C, H, W] with sides of {LEAST_SIDE} or more, not {list(images.shape)}")
+    return np.ascontiguousarray(images)

@@ -57,7 +57,7 @@ def parser() -> Parser:
     flags.add_argument("--score", metavar="S", help="to judge by: average precision, F1, balanced accuracy, accuracy")
     flags.add_argument("--no-measure", action="store_true", help="make them only")
     flags.add_argument("--recipe", default="auto", metavar="R", help="by which the generator is trained (auto)")
-    flags.add_argument("--images", type=examples, metavar="N", help="that a generator of pictures is shown (120k)")
+    flags.add_argument("--images", type=examples, metavar="N", help="that a generator of pictures is shown (60k)")
     flags.add_argument("--epochs", type=positive, metavar="N", help="passes of a generator of rows (by their number)")
     flags.add_argument("--seed", type=seed, default=0, metavar="S", help="of everything random (0)")
     add_device_flag(flags)
@@ -87,10 +87,11 @@ def run(argv: Sequence[str]) -> int:
     print(f"{found.where}: {len(found.labels):,} {found.words}, {len(found.classes)} classes")
     for note in found.notes:
         print(f"  {note}")
+    wanted: dict[Any, int] | int = dict.fromkeys(args.classes, int(args.per_class)) or args.per_class
     said = _Said()
     try:
         more = augment(
-            found.data, found.labels, dict.fromkeys(args.classes, args.per_class) or args.per_class,
+            found.data, found.labels, wanted,
             test=None if test is None else (test.data, test.labels), measure=not args.no_measure, folds=args.folds,
             score=args.score, recipe=args.recipe, images=args.images, epochs=args.epochs, target=args.target,
             seed=args.seed, device=args.device, say=said,
