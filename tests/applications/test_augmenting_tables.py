@@ -63,9 +63,10 @@ def test_a_classifier_learns_each_way():
     test, truth = columns(200, seed=1)
     kind = Rows("kind", ["n", "y"])
     assert kind.ways == {PLAIN: False, "class weights": False, "SMOTE": False, "GAN": True}
-    for way, made in ((PLAIN, None), ("class weights", None), ("SMOTE", np.ones(30, int)), ("GAN", np.ones(50, int))):
-        rows = kind.take(data, np.flatnonzero(labels == 1)) if way == "GAN" else None
+    rows, made = kind.take(data, np.flatnonzero(labels == 1)), np.ones(50, int)
+    for way, seen in ((PLAIN, 200), ("class weights", 200), ("SMOTE", 250), ("GAN", 250)):
         judge = kind.judge(data, labels, 0, way, rows, made)
+        assert judge.count == seen
         found = judge.shares(test)
         assert found.sum(1) == pytest.approx(np.ones(200))
         assert roc_auc_score(truth, found[:, 1]) > 0.9

@@ -47,7 +47,7 @@ class Kind(Protocol):
     def judge(
         self, data: Any, labels: Codes, seed: int, way: str = PLAIN, made: Any = None, made_labels: Codes | None = None
     ) -> Judge:
-        """Train a classifier, one of the ways."""
+        """Train a classifier, one of the ways, which takes of the made examples what it needs."""
         ...
 
 
@@ -214,8 +214,8 @@ def _grown(task: Task) -> Made:
 
 def _fold(task: Task, made: Made, test: Any, truth: Codes) -> Fold:
     task.say("classifiers")
-    shares: dict[str, Any] = {}
-    for way, shown in task.kind.ways.items():
-        given = (made.data, made.labels) if shown or way == "SMOTE" else (None, None)
-        shares[way] = task.kind.judge(task.data, task.labels, task.seed, way, *given).shares(test)
+    shares = {
+        way: task.kind.judge(task.data, task.labels, task.seed, way, made.data, made.labels).shares(test)
+        for way in task.kind.ways
+    }
     return Fold(truth, shares, len(task.labels))

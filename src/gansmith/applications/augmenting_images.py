@@ -125,11 +125,12 @@ class Pictures:
         self, data: Images, labels: Codes, seed: int, way: str = PLAIN, made: Images | None = None,
         made_labels: Codes | None = None,
     ) -> Classifier:  # fmt: skip
-        """Train a classifier, one of the ways."""
+        """Train a classifier, one of the ways; made pictures count where it is the GAN's."""
         fitted = Classifier(self.shape, len(self.classes), seed)
         weights = len(labels) / np.maximum(np.bincount(labels, minlength=len(self.classes)), 1)
+        shown = (made, made_labels) if self.ways[way] else (None, None)
         fitted.fit(
-            data, labels, made, made_labels, changes=CHANGES.get(way, ()), mixed=way == "mixup",
+            data, labels, *shown, changes=CHANGES.get(way, ()), mixed=way == "mixup",
             weights=weights / len(self.classes) if way == "class weights" else None,
         )  # fmt: skip
         return fitted
@@ -156,20 +157,18 @@ class Classifier:
         if made is not None and made_labels is not None and len(made):
             both.append((torch.from_numpy(made), torch.from_numpy(made_labels)))
         weigh = None if weights is None else torch.from_numpy(weights).float()
-        steps = min(max(STEPS, 10 * sum(len(y) for _, y in both) // BATCH), LONGEST)
+        steps = min(max(STEPS, 10 * len(labels) // BATCH), LONGEST)  # in each way as many
         optimizer = torch.optim.Adam(self.network.parameters(), lr=RATE)
         rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
         self.network.train()
-        for _ in range(steps):
+        for share in np.random.default_rng(self.seed).beta(MIX, MIX, steps):
             x, y = self._batch(both, random)
             for change in changes:
                 x = change(x, random)
             x, target = x.float(), functional.one_hot(y, self.classes).float()
             if mixed:
-                # Beta(α, α) of two gammas: from numpy, since torch's draws of it take no generator.
-                share = float(np.random.default_rng(int(torch.randint(1 << 31, (), generator=random))).beta(MIX, MIX))
                 other = torch.randperm(len(y), generator=random)
-                x, target = x.lerp(x[other], 1 - share), target.lerp(target[other], 1 - share)
+                x, target = x.lerp(x[other], float(share)), target.lerp(target[other], float(share))
             loss = functional.cross_entropy(self.network(x), target, weight=weigh)
             optimizer.zero_grad()
             loss.backward()

@@ -87,10 +87,10 @@ class Rows:
         self, data: Columns, labels: Codes, seed: int, way: str = PLAIN, made: Columns | None = None,
         made_labels: Codes | None = None,
     ) -> Classifier:  # fmt: skip
-        """Train a classifier, one of the ways."""
+        """Train a classifier, one of the ways; SMOTE makes as many of each class as the GAN has."""
         if way == "SMOTE" and made_labels is not None:
             made = smote(data, labels, made_labels, seed)
-        if made is not None and made_labels is not None:
+        if way in ("SMOTE", "GAN") and made is not None and made_labels is not None:
             data, labels = self.join([data, {name: made[name] for name in data}]), np.concatenate([labels, made_labels])
         return Classifier(self.classifier(seed, way == "class weights"), data, labels, len(self.values))
 
@@ -110,10 +110,13 @@ class Classifier:
         data: rows to fit it on.
         labels: their classes.
         classes: how many there are; who is shown fewer gives nought to the others.
+
+    Attributes:
+        count: rows that it was fitted on.
     """
 
     def __init__(self, model: Any, data: Columns, labels: Codes, classes: int) -> None:
-        self.code, self.classes = Features(data, ""), classes
+        self.code, self.classes, self.count = Features(data, ""), classes, len(labels)
         self.model = model.fit(self.code(data), labels)
 
     def shares(self, data: Columns) -> Shares:
