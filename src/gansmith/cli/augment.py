@@ -50,7 +50,7 @@ def parser() -> Parser:
     flags.add_argument(
         "--class", dest="classes", action="append", default=[], metavar="C", help="of these only (again)"
     )
-    flags.add_argument("--test", metavar="FOLDER_OR_CSV", help="other examples to measure by, not by cross-validation")
+    flags.add_argument("--test", metavar="FOLDER_OR_CSV", help="measure by others (the same name: its test split)")
     flags.add_argument(
         "--folds", type=whole, default=5, metavar="N", help="of the cross-validation; seeds with --test (5)"
     )
@@ -79,7 +79,7 @@ def run(argv: Sequence[str]) -> int:
     from gansmith.applications.augment import augment
 
     found = _labelled(args, args.data)
-    test = None if args.test is None else _labelled(args, args.test)
+    test = None if args.test is None else _labelled(args, args.test, test=True)
     if test is not None and test.classes != found.classes:
         odd = next((c for c in test.classes if c not in found.classes), None)
         if odd is not None:
@@ -105,10 +105,16 @@ def run(argv: Sequence[str]) -> int:
     return PARTLY if found.skipped or more.made.lacking else DONE
 
 
-def _labelled(args: argparse.Namespace, source: str) -> Labelled:
-    from gansmith.applications.examples import read_labelled
+def _labelled(args: argparse.Namespace, source: str, *, test: bool = False) -> Labelled:
+    from gansmith.applications.examples import TABLES, read_labelled
 
+    if test and Path(source).suffix.lower() in TABLES and Path(source).resolve() == Path(args.data).resolve():
+        raise Refused(f"{source}: is what it is trained on, so it tells nothing as a test", "Leave --test out.")
     fields: dict[str, Any] = {**data_fields(args), "data.source": as_text(source)}
+    if test:  # all of it; and where it is called as the training's data are, their other split
+        fields.pop("data.limit", None)
+        if source == args.data:
+            fields["data.split"] = "test"
     if args.data_root:
         fields["data.root"] = as_text(args.data_root)
     return read_labelled(options(fields), target=args.target, ignored=args.ignore)
