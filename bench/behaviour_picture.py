@@ -169,10 +169,10 @@ def main() -> None:
         file = RESULTS / f"behaviour-{name}.json"
         if not file.is_file():
             raise SystemExit(f"{file}: no results; run bench/behaviour.py --data {name} first")
-        rows = json.loads(file.readtext_at(encoding="utf-8"))[-1]["rows"]
+        rows = json.loads(file.read_text(encoding="utf-8"))[-1]["rows"]
         source, _, _ = open_source(name, args.data_root)
         out = folder / f"metrics-{name}.svg"
-        out.writetext_at(draw(name, rows, source), encoding="utf-8")
+        out.write_text(draw(name, rows, source), encoding="utf-8")
         print(f"{out.relative_to(folder.parent.parent)}: {out.stat().st_size / 1e3:.0f} kB")
 
 

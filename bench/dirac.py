@@ -201,7 +201,7 @@ def main() -> None:
         rows.append(row)
     print(table(rows))
     out = Path(HERE).parent / "docs" / "pictures" / "dirac.svg"
-    out.writetext_at(draw(panels), encoding="utf-8")
+    out.write_text(draw(panels), encoding="utf-8")
     print(f"\n{out.name}: {out.stat().st_size / 1e3:.0f} kB")
 
 

@@ -1,6 +1,6 @@
 """Peak memory of trainings on MNIST's 60,000 images.
 
-    python bench/memory.py --data-root DIR [--images 50000]
+    python bench/memory.py --data-root DIR [--images 50000] [--only fp32]
 
 The peak resident set of a process that does nothing else, torch and all imports included; beside it that of a
 process which only imports torch and gansmith.
@@ -50,14 +50,17 @@ def main() -> None:
     """Print the table."""
     parser = flags(__doc__)
     parser.add_argument("--images", type=int, default=50_000, help="images of each training")
+    parser.add_argument("--only", action="append", metavar="NAME", help="rows with this in their name")
     args = parser.parse_args()
     if run_child(args.child, work):
         return
     rows = []
     for recipe, fixed in ROWS:
+        name = ", ".join([recipe or "(imports alone)", *(f"{key} {value}" for key, value in fixed.items())])
+        if args.only and not any(part in name for part in args.only):
+            continue
         images = 1000 if args.quick else args.images
         order = {"recipe": recipe, "root": str(args.data_root), "images": images, "fixed": fixed}
-        name = ", ".join([recipe or "(imports alone)", *(f"{key} {value}" for key, value in fixed.items())])
         rows.append({"recipe": name, "peak, GB": round(child("memory.py", order), 3)})
         print(table(rows[-1:]).splitlines()[-1], flush=True)
     print("\n" + table(rows))
