@@ -1,13 +1,14 @@
 """Synthetic tables on UCI Adult: what classifiers learn from made rows, column shapes, pair trends, and rows/s.
 
-    python bench/tables.py --data-root DIR [--seeds 0,1,2] [--epochs 300] [--peer PYTHON] [--only tablegan,ctgan,…]
+    python bench/tables.py --data-root DIR [--seeds 0,1,2] [--epochs 300] [--peer PYTHON] [--only tablegan,tvae@100,…]
 
 Of each seed 23,000 rows are trained on, and the rest test. F1 is of >50K, by AdaBoost, a decision tree, logistic
 regression and an MLP at scikit-learn's defaults (`gansmith.metrics.efficacy`), trained on as many made rows as real
 ones; shapes and trends are against the training rows. Each training has one thread and one core; rows/s are of its CPU
 seconds, and leave out what comes before the first step (mixtures, encoding, trying the compiler out). `peer` is the
 package ctgan 0.12.1 at its defaults, by the Python of an environment that has it. The copula is Gaussian, of normal
-scores, kinds in order of their frequency.
+scores, kinds in order of their frequency. A line of the table is the median over seeds; the share of real is of each
+seed's own real rows. `METHOD@EPOCHS` has a length of its own; --once names methods that get the first seed alone.
 """
 
 from __future__ import annotations
@@ -30,7 +31,15 @@ from gansmith.metrics import columns as likeness
 from gansmith.metrics.efficacy import efficacy
 
 TRAIN = 23_000
-OURS = {"tablegan": "auto", "ctgan": "ctgan", "tvae": "tvae"}
+OURS: dict[str, dict[str, Any]] = {
+    "tablegan": {},
+    "tablegan without target": {"target": None},
+    "tablegan of width 256": {"overrides": {"generator.hidden": [256, 256]}},
+    "ctgan": {"method": "ctgan"},
+    "tvae": {"method": "tvae"},
+}
+"""What each sets of `gansmith.TableGAN`."""
+
 METHODS = ("real", *OURS, "peer", "copula", "marginals")
 
 
@@ -83,10 +92,10 @@ def trained(order: dict[str, Any]) -> None:
 
     train, _ = parts(Path(order["root"]), order["seed"], order["count"])
     clock, begun = Clock(), time.process_time()
-    model = gansmith.TableGAN(
-        epochs=order["epochs"], method=OURS[order["method"]], target="income", seed=order["seed"],
-        overrides={"snapshots": 1},
-    ).fit(train, listeners=[clock], name="adult")  # fmt: skip
+    own = {"target": "income", **OURS[order["method"]]}
+    own["overrides"] = {**own.get("overrides", {}), "snapshots": 1}
+    model = gansmith.TableGAN(epochs=order["epochs"], seed=order["seed"], **own)
+    model.fit(train, listeners=[clock], name="adult")
     whole = time.process_time() - begun
     Path(order["out"]).write_text(tables.csv_text(model.columns(order["count"], seed=order["seed"])), encoding="utf-8")
     report({"cpu_seconds": clock.cpu, "rows_per_second": clock.images / clock.cpu, "whole_cpu_seconds": whole})
@@ -118,33 +127,49 @@ def main() -> None:
     """Measure each method on each seed, and print the table."""
     parser = flags(__doc__)
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--epochs", type=float, default=300)
-    parser.add_argument("--only", default=",".join(METHODS))
+    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--only", default=",".join(METHODS), metavar="METHOD[@EPOCHS],…")
+    parser.add_argument("--once", default="", metavar="METHOD[@EPOCHS],…", help="of those, which get one seed")
     parser.add_argument("--peer", metavar="PYTHON", help="of an environment with ctgan==0.12.1; none leaves it out")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="where made rows are kept, and not made again")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="where rows and scores are kept, and not made again")
     args = parser.parse_args()
     if args.child:
         trained(json.loads(args.child))
         return
-    only, count = args.only.split(","), 2000 if args.quick else TRAIN
-    epochs, seeds = (1, [0]) if args.quick else (args.epochs, [int(s) for s in args.seeds.split(",")])
+    count, once = 2000 if args.quick else TRAIN, args.once.split(",")
+    seeds = [0] if args.quick else [int(s) for s in args.seeds.split(",")]
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for seed in seeds:
             train, test = parts(args.data_root, seed, count)
-            for name in only:
-                if name == "peer" and args.peer is None:
+            for asked in args.only.split(","):
+                name, _, own = asked.partition("@")
+                if (name == "peer" and args.peer is None) or (asked in once and seed != seeds[0]):
                     continue
-                order = {"method": name, "root": str(args.data_root), "seed": seed, "count": count}
-                order |= {"epochs": int(epochs), "out": str(folder / f"{name}-{seed}.csv")}
-                made, took = rows_of(name, order, train, args.peer)
-                rows.append({"seed": seed, **measured(name, made, train, test), **took})
-                print(json.dumps(rows[-1]), flush=True)
+                epochs = 1 if args.quick else int(own or args.epochs)
+                called = f"{name}, {epochs} epochs" if name in (*OURS, "peer") else name
+                out = folder / f"{called.removesuffix(' epochs').replace(', ', '-')}-{seed}.csv"
+                order = {"method": name, "root": str(args.data_root), "seed": seed, "count": count, "epochs": epochs}
+                row = held(called, {**order, "out": str(out)}, train, test, args.peer)
+                rows.append(row)
+                print(json.dumps(row), flush=True)
     print(table(summary(rows)))
     record("tables", summary(rows), quick=args.quick)
     record("tables-seeds", rows, quick=args.quick)
+
+
+def held(
+    called: str, order: dict[str, Any], train: tables.Columns, test: tables.Columns, python: str | None
+) -> dict[str, Any]:
+    """A row of the table, of one seed; where it was measured before, as it was kept."""
+    kept = Path(order["out"]).with_suffix(".row.json")
+    if not kept.exists():
+        made, took = rows_of(order["method"], order, train, python)
+        row = {"seed": order["seed"], **measured(called, made, train, test), **took}
+        kept.write_text(json.dumps(row), encoding="utf-8")
+    return json.loads(kept.read_text(encoding="utf-8"))
 
 
 def rows_of(name: str, order: dict[str, Any], train: tables.Columns, python: str | None) -> tuple[Any, dict[str, Any]]:
@@ -161,19 +186,25 @@ def rows_of(name: str, order: dict[str, Any], train: tables.Columns, python: str
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A line a method: means over seeds, and the spread of F1."""
-    real = statistics.fmean([r["f1"] for r in rows if r["method"] == "real"] or [float("nan")])
+    """A line a method: medians over seeds, and the spread of F1 and of its share of real rows' in the same seed."""
+    real = {r["seed"]: r["f1"] for r in rows if r["method"] == "real"}
     shown = []
     for name in dict.fromkeys(r["method"] for r in rows):
         mine = [r for r in rows if r["method"] == name]
-        mean = {key: statistics.fmean(r[key] for r in mine) for key in mine[0] if key not in ("method", "seed")}
+        shares = [r["f1"] / real.get(r["seed"], float("nan")) for r in mine]
+        middle = {k: statistics.median(r[k] for r in mine) for k in mine[0] if k not in ("method", "seed")}
         shown.append({
-            "method": name, "F1": f"{mean['f1']:.3f}",
-            "least and most": f"{min(r['f1'] for r in mine):.3f}–{max(r['f1'] for r in mine):.3f}",
-            "of real": f"{mean['f1'] / real:.3f}", "shapes": f"{mean['shapes']:.3f}",
-            "trends": f"{mean['trends']:.3f}", "rows/CPU-s": mean.get("rows_per_second"),
+            "method": name, "seeds": len(mine), "F1": f"{middle['f1']:.3f}",
+            "least and most": spread([r["f1"] for r in mine]), "of real": f"{statistics.median(shares):.3f}",
+            "least and most of it": spread(shares), "shapes": f"{middle['shapes']:.3f}",
+            "trends": f"{middle['trends']:.3f}", "rows/CPU-s": middle.get("rows_per_second"),
         })  # fmt: skip
     return shown
+
+
+def spread(values: list[float]) -> str:
+    """Least and most, where there are several."""
+    return f"{min(values):.3f} to {max(values):.3f}" if len(values) > 1 else ""
 
 
 if __name__ == "__main__":

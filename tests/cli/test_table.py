@@ -36,6 +36,12 @@ def test_a_fit_says_what_it_read_and_how_good_it_is(tmp_path, capsys):
     assert f"gansmith table sample {tmp_path / 'run'} -n 1000 --out rows.csv" in said
 
 
+def test_the_help_says_that_a_target_changes_the_rows(capsys):
+    assert main(["table", "fit", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "by a classifier learnt from real rows and not by the generator (--game.agreement 0 turns that off)" in said
+
+
 def test_samples_are_a_csv(folder, tmp_path, capsys):
     out = tmp_path / "rows.csv"
     wanted = ["table", "sample", str(folder / "run"), "-n", "30", "--where", "rich=yes", "--where", "low=1..8"]

@@ -105,8 +105,10 @@ class TableGAN:
     Args:
         epochs: passes over the table.
         method: `auto`, `ctgan` as published, `tvae`, or a recipe of one's own.
-        target: the column that is to be predicted, by which the report judges. `auto` draws it, where it is of kinds,
-            by a classifier that it trains on the real rows beside the generator.
+        target: the column that is to be predicted, by which the report judges. It changes the rows too: `auto` draws
+            this column, where it is of kinds, by a classifier that it trains on the real rows, and not by the generator
+            (`overrides={"game.agreement": 0}` turns that off). `ctgan` and `tvae`, as they come, take it for the report
+            alone.
         constraints: what holds in each row, as `"start <= end"`, `"0 <= age <= 99"` or `"city with country"`.
         categories: columns of numbers whose values are kinds.
         free: columns whose values say nothing of the others (names, numbers of customers), made up anew.

@@ -27,6 +27,10 @@ FIT = """\
 Any field of the recipe is a flag by its dotted name (`gansmith zoo tablegan`). The run's folder holds the rows that it
 was trained on: treat it as you treat the table."""
 
+TARGET = """\
+the column to predict: the report judges by it, and tablegan draws it, where it is of kinds, by a classifier learnt
+from real rows and not by the generator (--game.agreement 0 turns that off)"""
+
 SAMPLE = """\
   gansmith table sample runs/adult -n 10000 --out fake.csv
   gansmith table sample runs/adult -n 500 --where "income=>50K" --where age=30..40 --seed 1"""
@@ -55,7 +59,7 @@ def fit(argv: Sequence[str]) -> int:
     flags.add_argument("--out", metavar="DIR", help="the run's folder (runs/NAME)")
     flags.add_argument("--epochs", type=positive, default=300, metavar="N", help="passes over the rows (300)")
     flags.add_argument("--method", default="auto", metavar="M", help="auto, ctgan, tvae, or a recipe (auto)")
-    flags.add_argument("--target", metavar="COLUMN", help="the column that is to be predicted, for the report")
+    flags.add_argument("--target", metavar="COLUMN", help=TARGET)
     for name, what in (
         ("drop", "leave a column out"),
         ("free", "make a column's values up anew (names, numbers of customers)"),
