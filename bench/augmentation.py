@@ -78,6 +78,11 @@ def cases(root: Path) -> dict[str, Callable[[], Case]]:
     }  # fmt: skip
 
 
+def spelled(gain: Any) -> str:
+    """A difference with its interval."""
+    return "" if gain is None else f"{gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+
+
 def measured(name: str, case: Case, seeds: int, **how: Any) -> list[dict[str, Any]]:
     """Rows of one case."""
     X, y, n, test = case
@@ -88,9 +93,9 @@ def measured(name: str, case: Case, seeds: int, **how: Any) -> list[dict[str, An
     print(f"\n{name} ({spent} CPU-seconds)\n{found}\n", flush=True)
     return [
         {
-            "data": name, "way": row.way, found.trial.measure: round(row.score, 4), "gain": round(row.gain, 4),
-            "95 %": f"{row.interval[0]:+.3f} to {row.interval[1]:+.3f}", "others": dict(row.others),
-            "measure": found.trial.measure, "verdict": found.verdict, "cpu_seconds": spent,
+            "data": name, "way": row.way, "measure": found.trial.measure, "score": round(row.score, 4),
+            "gain": spelled(row.gain), "by the GAN": spelled(row.by_made), "others": dict(row.others),
+            "verdict": found.verdict, "cpu_seconds": spent,
             "rejected": dict(found.made.reasons), "made": len(found.made.labels),
         }
         for row in found.trial.rows
@@ -112,8 +117,7 @@ def main() -> None:
         rows += measured(name, known[name](), args.seeds, images=images, epochs=epochs)
     record("augmentation", rows, quick=args.quick)
     print(table([
-        {"data": row["data"], "way": row["way"], "score": row[row["measure"]], "gain": row["gain"], "95 %": row["95 %"]}
-        for row in rows
+        {key: row[key] for key in ("data", "way", "measure", "score", "gain", "by the GAN")} for row in rows
     ]))  # fmt: skip
 
 

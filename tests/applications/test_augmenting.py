@@ -28,7 +28,7 @@ class Numbers:
     """Points about −1 and 1 in the plane; its generator draws from the right law, and tells what it was shown."""
 
     words = "points"
-    ways = {PLAIN: False, "SMOTE": False, "GAN": True}  # noqa: RUF012
+    ways = {PLAIN: None, "SMOTE": None, "GAN": PLAIN}  # noqa: RUF012
 
     def __init__(self, off=0.0, reason="done", refuse=False):
         self.off, self.reason, self.refuse = off, reason, refuse

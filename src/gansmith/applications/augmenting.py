@@ -30,7 +30,7 @@ class Kind(Protocol):
     """What there is to know of a kind of data."""
 
     words: str
-    ways: Mapping[str, bool]
+    ways: Mapping[str, str | None]
 
     def take(self, data: Any, rows: NDArray[Any]) -> Any:
         """Some of the examples."""

@@ -85,10 +85,10 @@ class Pictures:
         self.shape, self.classes, self.recipe, self.device = shape, tuple(classes), recipe, device
         self.images = images or IMAGES
         self.overrides = dict(overrides or {})
-        weights = {"class weights": False} if uneven else {}
-        self.ways: Mapping[str, bool] = {
-            PLAIN: False, **weights, "flips": False, "shifts": False, "mixup": False,
-            "GAN": True, "GAN and shifts": True,
+        weights = {"class weights": None} if uneven else {}
+        self.ways: Mapping[str, str | None] = {
+            PLAIN: None, **weights, "flips": None, "shifts": None, "mixup": None,
+            "GAN": PLAIN, "GAN and shifts": "shifts",
         }  # fmt: skip
 
     def take(self, data: Images, rows: NDArray[Any]) -> Images:

@@ -44,8 +44,8 @@ class Rows:
     ) -> None:  # fmt: skip
         self.target, self.values, self.recipe, self.epochs, self.device = target, list(values), recipe, epochs, device
         self.classifier, self.overrides = classifier or forest, dict(overrides or {})
-        weights = {"class weights": False} if uneven else {}
-        self.ways: Mapping[str, bool] = {PLAIN: False, **weights, "SMOTE": False, "GAN": True}
+        weights = {"class weights": None} if uneven else {}
+        self.ways: Mapping[str, str | None] = {PLAIN: None, **weights, "SMOTE": None, "GAN": PLAIN}
 
     def take(self, data: Columns, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Some of the rows."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,35 +23,46 @@ DRAWS = 500
 """Times that the test examples are drawn again, for what their choice adds to an interval."""
 
 
+class Gain(NamedTuple):
+    """A mean difference of scores, and in what it lies with 95 %."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def sure(self) -> bool:
+        """The whole interval is above nought."""
+        return self.low > 0
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.3f}, 95 % of it in {self.low:+.3f} to {self.high:+.3f}"
+
+
 @dataclass(frozen=True)
 class Row:
     """What one way of training gave.
 
     Attributes:
         way: its name.
-        made: it was shown examples that the GAN made.
+        without: of one that was shown examples that the GAN made, the way that is the same without them; else None.
         scores: the score of each fold or seed.
         others: means of the other scores, by name.
-        gain: the mean difference from the plain way.
-        interval: in which that difference lies with 95 %.
+        gain: over the plain way.
+        by_made: over `without`.
     """
 
     way: str
-    made: bool
+    without: str | None
     scores: tuple[float, ...]
     others: Mapping[str, float]
-    gain: float
-    interval: tuple[float, float]
+    gain: Gain
+    by_made: Gain | None = None
 
     @property
     def score(self) -> float:
         """The mean."""
         return float(np.mean(self.scores))
-
-    @property
-    def helps(self) -> bool:
-        """The interval is above nought."""
-        return self.interval[0] > 0
 
 
 @dataclass(frozen=True)
@@ -71,30 +82,28 @@ class Trial:
     @property
     def verdict(self) -> str:
         """One sentence: how much the made examples helped, or that they did not, and what did."""
-        base = self.rows[0]
-        made = max((row for row in self.rows if row.made), key=lambda row: row.score)
-        rest = [row for row in self.rows[1:] if not row.made]
-        best = max(rest, key=lambda row: row.score, default=None)
-        if not made.helps:
-            worse = "harmed" if made.interval[1] < 0 else "did not surely help"
-            said = f"Made examples {worse}: {self.measure} {made.score:.3f} with them ({made.way}), "
-            said += f"{base.score:.3f} without ({_difference(made)})"
-            if best is None or not best.helps:
-                return said + "; nor did anything else that was tried."
-            return said + f"; {best.way} did: {best.score:.3f} ({_difference(best)})."
-        said = f"Made examples helped: {self.measure} {made.score:.3f} with them ({made.way}), "
-        said += f"{base.score:.3f} without ({_difference(made)})"
-        if best is None or best.score < made.score:
-            return said + ("." if best is None else f"; of what needs no GAN, {best.way} gave {best.score:.3f}.")
+        by_name = {row.way: row for row in self.rows}
+        made = max((row for row in self.rows if row.without is not None), key=lambda row: row.score)
+        without, gain = by_name[made.without or PLAIN], made.by_made or made.gain
+        plain = [row for row in self.rows[1:] if row.without is None]
+        best = max(plain, key=lambda row: row.score, default=None)
+        word = "helped" if gain.sure else "harmed" if gain.high < 0 else "did not surely help"
+        said = f"Made examples {word}: {self.measure} {made.score:.3f} with them ({made.way}), "
+        said += f"{without.score:.3f} without ({without.way}; {gain})"
+        if best is None or (not gain.sure and not best.gain.sure):
+            return said + ("." if gain.sure else "; nor did anything else that was tried.")
+        if not gain.sure:
+            return said + f"; {best.way} did: {best.score:.3f}, over {self.rows[0].score:.3f} ({best.gain})."
+        if best.score < made.score:
+            return said + f"; of what needs no GAN, {best.way} gave {best.score:.3f}."
         return said + f"; but {best.way}, which needs no GAN, gave {best.score:.3f}: take that."
 
     def __str__(self) -> str:
         others = list(self.rows[0].others)
-        head = ["", self.measure, "gain", "95 %", *others]
+        head = ["", self.measure, "gain", "95 %", "by the GAN", "95 %", *others]
         lines = [
             [
-                row.way, f"{row.score:.3f}", "" if row is self.rows[0] else f"{row.gain:+.3f}",
-                "" if row is self.rows[0] else f"{row.interval[0]:+.3f} to {row.interval[1]:+.3f}",
+                row.way, f"{row.score:.3f}", *_cells(None if row is self.rows[0] else row.gain), *_cells(row.by_made),
                 *(f"{row.others[name]:.3f}" for name in others),
             ]
             for row in self.rows
@@ -109,16 +118,16 @@ class Trial:
             "measure": self.measure, "how": self.how, "verdict": self.verdict,
             "rows": [
                 {
-                    "way": row.way, "score": row.score, "scores": list(row.scores), "gain": row.gain,
-                    "interval": list(row.interval), **row.others,
+                    "way": row.way, "without": row.without, "score": row.score, "scores": list(row.scores),
+                    "gain": row.gain._asdict(), "by_made": row.by_made._asdict() if row.by_made else None, **row.others,
                 }
                 for row in self.rows
             ],
         }  # fmt: skip
 
 
-def _difference(row: Row) -> str:
-    return f"{row.gain:+.3f}, 95 % of it in {row.interval[0]:+.3f} to {row.interval[1]:+.3f}"
+def _cells(gain: Gain | None) -> list[str]:
+    return ["", ""] if gain is None else [f"{gain.mean:+.3f}", f"{gain.low:+.3f} to {gain.high:+.3f}"]
 
 
 # --- scores ----------------------------------------------------------------------------------------
@@ -180,8 +189,8 @@ def scores_for(focus: int | None, name: str | None = None) -> dict[str, Score]:
 # --- intervals -------------------------------------------------------------------------------------
 
 
-def over_folds(gains: Sequence[float], train: int, test: int) -> tuple[float, float]:
-    """95 % interval of a mean difference over the folds of a cross-validation.
+def over_folds(gains: Sequence[float], train: int, test: int) -> Gain:
+    """A mean difference over the folds of a cross-validation.
 
     mean ± t₀.₉₇₅(k − 1) √((1/k + n_test/n_train) s²): folds share their training examples, so that s²/k alone is too
     small (Nadeau and Bengio, 2003, Machine Learning 52, Section 4.3).
@@ -191,22 +200,26 @@ def over_folds(gains: Sequence[float], train: int, test: int) -> tuple[float, fl
         train: examples that are trained on, over all folds.
         test: examples that are tested on, over all folds.
     """
-    return _around(gains, float(np.var(gains, ddof=1)) * (1 / len(gains) + test / train))
+    return _around(gains, float(np.var(gains, ddof=1)) * (1 / len(gains) + test / train), len(gains) - 1)
 
 
-def over_seeds(gains: Sequence[float], resampled: Iterable[float]) -> tuple[float, float]:
-    """95 % interval of a mean difference over seeds, on one test set: that of the seeds and that of its choice, summed.
+def over_seeds(gains: Sequence[float], resampled: Iterable[float]) -> Gain:
+    """A mean difference over seeds, on one test set; its interval is by their variance and that of the set's choice.
+
+    s²/k + b, at the degrees of freedom of Welch and Satterthwaite, b having been estimated from many draws.
 
     Args:
         gains: [k], a difference for each seed.
         resampled: the mean difference over seeds, for test examples that were drawn again.
     """
-    return _around(gains, float(np.var(gains, ddof=1)) / len(gains) + float(np.var(list(resampled), ddof=1)))
+    seeds, choice = float(np.var(gains, ddof=1)) / len(gains), float(np.var(list(resampled), ddof=1))
+    whole = seeds + choice
+    return _around(gains, whole, (len(gains) - 1) * (whole / seeds) ** 2 if seeds else np.inf)
 
 
-def _around(gains: Sequence[float], variance: float) -> tuple[float, float]:
-    middle, wide = float(np.mean(gains)), float(student.ppf(0.975, len(gains) - 1)) * variance**0.5
-    return middle - wide, middle + wide
+def _around(gains: Sequence[float], variance: float, freedom: float) -> Gain:
+    middle, wide = float(np.mean(gains)), float(student.ppf(0.975, freedom)) * variance**0.5
+    return Gain(middle, middle - wide, middle + wide)
 
 
 @dataclass(frozen=True)
@@ -225,31 +238,32 @@ class Fold:
 
 
 def judged(
-    folds: Sequence[Fold], made: Mapping[str, bool], scores: Mapping[str, Score], how: str, *, same: bool
+    folds: Sequence[Fold], ways: Mapping[str, str | None], scores: Mapping[str, Score], how: str, *, same: bool
 ) -> Trial:
     """Put what folds gave into a table.
 
     Args:
         folds: two or more.
-        made: the ways, and whether each was shown made examples; the plain one first.
+        ways: the plain one first; of each that was shown made examples, the one that is the same without them.
         scores: the one first that is judged by.
         how: by what it was measured.
         same: the folds are seeds on one test set, not parts of the data.
     """
     measure, *others = scores
-    found = {way: [scores[measure](fold.truth, fold.shares[way]) for fold in folds] for way in made}
-    base = next(iter(made))
-    rows: list[Row] = []
-    for way, is_made in made.items():
+    found = {way: [scores[measure](fold.truth, fold.shares[way]) for fold in folds] for way in ways}
+    plain = next(iter(ways))
+
+    def over(way: str, base: str) -> Gain:
         gains = [a - b for a, b in zip(found[way], found[base], strict=True)]
-        if way == base:
-            between = (0.0, 0.0)
-        elif same:
-            between = over_seeds(gains, _resampled(folds, way, base, scores[measure]))
-        else:
-            between = over_folds(gains, sum(f.train for f in folds), sum(len(f.truth) for f in folds))
+        if same:
+            return over_seeds(gains, _resampled(folds, way, base, scores[measure]))
+        return over_folds(gains, sum(fold.train for fold in folds), sum(len(fold.truth) for fold in folds))
+
+    rows: list[Row] = []
+    for way, without in ways.items():
         rest = {o: float(np.mean([scores[o](fold.truth, fold.shares[way]) for fold in folds])) for o in others}
-        rows.append(Row(way, is_made, tuple(found[way]), rest, float(np.mean(gains)), between))
+        gain = Gain(0.0, 0.0, 0.0) if way == plain else over(way, plain)
+        rows.append(Row(way, without, tuple(found[way]), rest, gain, over(way, without) if without else None))
     return Trial(measure, tuple(rows), how)
 
 
