@@ -52,7 +52,7 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     # Where modes lie apart, what lies between them is drawn less the steeper a generator is: deep rather than wide.
     network = {"network": "mlp", "hidden": [128] * 5, "slope": 0.2}
     # A gradient is per unit of the data: of points twice as far apart, it is half as long.
-    gamma = max(round(0.075 * seen.spread**2, 4), 1e-4)
+    gamma = max(round(0.0375 * seen.spread**2, 4), 1e-4)
     weight = {"weight": {"start": gamma, "end": gamma / 300}}
     fields = {
         **_common(),

@@ -7,7 +7,6 @@ Torch cannot differentiate twice *through* a compiled graph. So the whole move, 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -18,7 +17,6 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from gansmith import draws as randomness
 from gansmith.data.dataset import Batch
-from gansmith.engine import hardware
 from gansmith.games.game import Game, Outcome, Turn
 
 Tensors = Mapping[str, torch.Tensor]
@@ -103,15 +101,11 @@ class Compiled:
         shared = {k: v for k, v in turn.shared.items() if not v.requires_grad}
         turn = replace(turn, shared=shared)
         key = (move, self.game.variant(move, turn.step), turn.batch.data.shape, tuple(sorted(shared)))
-        fresh = key not in self.traced
-        if fresh:
+        if key not in self.traced:
             self.traced[key] = self._trace(move, turn, targets)
         function, calls = self.traced[key]
         with torch.no_grad():
             grads, terms, state, handed = function(self._inputs(turn, randomness.replay(turn.draws, calls)))
-        if fresh:
-            gc.collect()  # a compiler's graphs refer to each other, and would lie beside all that steps take
-            hardware.trim()
         return Result(grads, terms, state, handed)
 
     def _inputs(self, turn: Turn, drawn: list[torch.Tensor]) -> dict[str, Any]:
@@ -157,9 +151,7 @@ class Compiled:
         copies = {name: b.clone() for name, b in self.game.named_buffers()}
         whole({**self._inputs(turn, []), "buffers": copies})
         inputs = {**self._inputs(turn, randomness.replay(turn.draws, recorder.calls)), "buffers": copies}
-        graph = make_fx(whole)(inputs)
-        hardware.trim()  # the trace's activations need not lie beside the compiler's own
-        return self.compiler(graph), recorder.calls
+        return self.compiler(make_fx(whole)(inputs)), recorder.calls
 
 
 def torch_compile(graph: torch.fx.GraphModule) -> Callable[..., Any]:
