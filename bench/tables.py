@@ -35,6 +35,7 @@ OURS: dict[str, dict[str, Any]] = {
     "tablegan": {},
     "tablegan without target": {"target": None},
     "tablegan of width 256": {"overrides": {"generator.hidden": [256, 256]}},
+    "tablegan of width 512": {"overrides": {"generator.hidden": [512, 512]}},
     "ctgan": {"method": "ctgan"},
     "tvae": {"method": "tvae"},
 }
