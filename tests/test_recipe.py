@@ -164,6 +164,14 @@ def test_metrics_are_listed_or_named_in_one_string():
 # --- overrides -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("512,512", [512, 512]), ("0, .99", [0, 0.99]), ("[1, 2]", [1, 2]), ("0.5", 0.5), ("a,b", "a,b"), ("7,", "7,")],
+)
+def test_numbers_with_commas_are_a_list(text, value):
+    assert parse_overrides({"x.y": text}) == {"x": {"y": value}}
+
+
 def test_overrides_reach_any_field():
     flags = {
         "optimizer.lr": "1e-3", "images": "60k", "penalties.r1.weight": 2, "generator.width": "32",

@@ -165,11 +165,16 @@ def _copied(value: Any) -> Any:
     return value if nested is None else merge(nested, {})
 
 
+_NUMBERS = re.compile(r"[\d.eE+-]+(\s*,\s*[\d.eE+-]+)+")
+
+
 def parse_overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn dotted fields (`{"optimizer.lr": "1e-3"}`) into a nested mapping; text is read as YAML."""
+    """Turn dotted fields (`{"optimizer.lr": "1e-3"}`) into a nested mapping; text is YAML, and `0, .99` a list."""
     out: dict[str, Any] = {}
     for dotted, text in flags.items():
         try:
+            if isinstance(text, str) and _NUMBERS.fullmatch(text):
+                text = f"[{text}]"
             value: Any = yaml.safe_load(text) if isinstance(text, str) else text
         except yaml.YAMLError as error:
             raise Refused(f"--{dotted}: cannot read {text!r} as a value") from error
