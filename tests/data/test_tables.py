@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gansmith.data.tables import MISSING, Table, csv_text, listed, missing, named, read_csv, taken
+from gansmith.data.tables import MISSING, Table, column, csv_text, listed, missing, named, read_csv, taken
 from gansmith.errors import Refused
 
 from .making import outcome
@@ -153,3 +153,11 @@ def test_refusals_of_arguments(tmp_path):
 def test_rows_are_taken():
     columns = {"a": np.arange(4), "b": objects(["w", None, "y", "z"])}
     assert listed(taken(columns, np.array([2, 1]))["b"]) == ["y", None]
+
+
+def test_text_is_held_as_objects_however_it_comes():
+    for text in (np.array(["a", "bc"]), ["a", "bc"], np.array(["a", "bc"], dtype=object)):
+        found = column(text)
+        assert (found.dtype.kind, found.tolist()) == ("O", ["a", "bc"])
+    assert column([1, 2]).dtype.kind == "i"
+    assert column(np.array([0.5], np.float32)).dtype == np.float32

@@ -21,7 +21,7 @@ from gansmith.applications.augmenting_tables import Rows
 from gansmith.applications.benefit import Codes, Trial, scores_for
 from gansmith.applications.examples import images_of
 from gansmith.data import frames
-from gansmith.data.tables import csv_text, missing, rows_of
+from gansmith.data.tables import column, csv_text, missing, rows_of
 from gansmith.errors import Refused, nearest
 from gansmith.media import background_for, grid, picture, save_image
 from gansmith.run import Run, refuse_existing, write_json, write_text
@@ -126,8 +126,7 @@ class Augmented:
 
 def _write_rows(found: Augmented, folder: Path) -> dict[str, NDArray[Any]]:
     assert found.target is not None
-    named = np.array(found.y.tolist(), dtype=object if found.y.dtype.kind in "OU" else found.y.dtype)
-    write_text(folder / "synthetic.csv", csv_text({**found.made.data, found.target: named}))
+    write_text(folder / "synthetic.csv", csv_text({**found.made.data, found.target: column(found.y)}))
     return {}
 
 
@@ -278,7 +277,7 @@ def _form(X: Any, y: Any, target: str | None) -> _Form:
         columns, types = frames.columns_of(X)
         form = _Form(columns, lambda made: frames.frame_of(made, types), name)
     elif isinstance(X, Mapping):
-        form = _Form({key: np.asarray(values) for key, values in X.items()}, lambda made: made, name)
+        form = _Form({key: column(values) for key, values in X.items()}, lambda made: made, name)
     else:
         form = _numbers(X, name)
     if name in form.data:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gansmith.applications.benefit import PLAIN, Codes, Shares
 from gansmith.applications.table import TableGAN
-from gansmith.data.tables import Columns, listed, rows_of, taken
+from gansmith.data.tables import Columns, column, listed, rows_of, taken
 from gansmith.engine.listener import Listener
 from gansmith.metrics.columns import numeric, plain
 from gansmith.metrics.efficacy import Features
@@ -77,8 +77,7 @@ class Rows:
         return made
 
     def _named(self, labels: Codes) -> NDArray[Any]:
-        values = np.array(self.values)
-        return (values.astype(object) if values.dtype.kind in "US" else values)[labels]
+        return column(self.values)[labels]
 
     def _kinds(self, columns: Columns) -> list[str]:
         return [self.target] if numeric(columns[self.target]) else []

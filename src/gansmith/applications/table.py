@@ -450,5 +450,5 @@ def _table(data: Any, name: str) -> tuple[tables.Table, dict[str, frames.Type]]:
         columns, types = frames.columns_of(data)
         return tables.Table(name, columns), types
     if isinstance(data, Mapping):
-        return tables.Table(name, {key: np.asarray(values) for key, values in data.items()}), {}
+        return tables.Table(name, {key: tables.column(values) for key, values in data.items()}), {}
     raise Refused(f"a table is a pandas DataFrame, arrays by name, or the path of a CSV, and no {type(data).__name__}")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gansmith.cli.data import options
-from gansmith.cli.flags import Parser, add_data_flags, add_device_flag, as_text, data_fields, new_file, seed, whole
+from gansmith.cli.data import options_of
+from gansmith.cli.flags import Parser, add_data_flags, add_device_flag, new_file, seed, whole
 from gansmith.errors import DONE, PARTLY, Refused, nearest
 
 if TYPE_CHECKING:
@@ -80,10 +80,7 @@ def run(argv: Sequence[str]) -> int:
 def _examples(args: argparse.Namespace) -> Examples:
     from gansmith.applications.examples import read_examples
 
-    fields = {**data_fields(args), "data.source": as_text(args.data)}
-    if args.data_root:
-        fields["data.root"] = as_text(args.data_root)
-    found = read_examples(options(fields), ignored=args.ignore, label=args.label)
+    found = read_examples(options_of(args, args.data), ignored=args.ignore, label=args.label)
     kind = f"pictures of {'x'.join(map(str, found.data.shape[1:]))}" if found.data.ndim == 4 else "rows"
     columns = f", {len(found.columns)} columns" if found.columns else ""
     print(f"{found.where}: {len(found.data):,} {kind}{columns}")

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gansmith.cli.data import options
+from gansmith.cli.data import options_of
 from gansmith.cli.flags import (
     Parser,
     add_data_flags,
     add_device_flag,
-    as_text,
-    data_fields,
     examples,
     positive,
     seed,
@@ -110,14 +108,11 @@ def _labelled(args: argparse.Namespace, source: str, *, test: bool = False) -> L
 
     if test and Path(source).suffix.lower() in TABLES and Path(source).resolve() == Path(args.data).resolve():
         raise Refused(f"{source}: is what it is trained on, so it tells nothing as a test", "Leave --test out.")
-    fields: dict[str, Any] = {**data_fields(args), "data.source": as_text(source)}
-    if test:  # all of it; and where it is called as the training's data are, their other split
-        fields.pop("data.limit", None)
-        if source == args.data:
-            fields["data.split"] = "test"
-    if args.data_root:
-        fields["data.root"] = as_text(args.data_root)
-    return read_labelled(options(fields), target=args.target, ignored=args.ignore)
+    # To test by, all of it; and where it is called as the training's data are, their other split.
+    other: dict[str, Any] = {"data.limit": None} if test else {}
+    if test and source == args.data:
+        other["data.split"] = "test"
+    return read_labelled(options_of(args, source, other), target=args.target, ignored=args.ignore)
 
 
 class _Said:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +42,7 @@ def parser() -> Parser:
 def run(argv: Sequence[str]) -> int:
     """Run the command."""
     args, fields = parser().read_with_fields(argv)
-    overrides = {**data_fields(args), **fields, "data.source": as_text(args.source)}
-    if args.data_root:
-        overrides["data.root"] = as_text(args.data_root)
-    spec = options(overrides)
+    spec = options_of(args, args.source, fields)
 
     from gansmith.data import inspect
 
@@ -74,15 +72,18 @@ def _progress(read: int, total: int) -> None:
     print(f"\r{read:,} of {total:,} files", end="\n" if read >= total else "", file=sys.stderr, flush=True)
 
 
-def options(overrides: dict[str, Any]) -> Data:
-    """The data options that flags ask for.
+def options_of(args: argparse.Namespace, source: str, fields: Mapping[str, Any] | None = None) -> Data:
+    """The data options of a source and the data flags; and of others, by dotted name, which go before the flags.
 
     Raises:
         Refused: a field that does not exist, or a value out of range.
     """
     from gansmith.recipe import parse_overrides, validate
 
-    return validate(parse_overrides(overrides), "flags").data
+    given = {**data_fields(args), **(fields or {}), "data.source": as_text(source)}
+    if args.data_root:
+        given["data.root"] = as_text(args.data_root)
+    return validate(parse_overrides(given), "flags").data
 
 
 def facts(found: Any) -> list[tuple[str, str]]:

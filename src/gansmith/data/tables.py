@@ -77,6 +77,12 @@ def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.zeros(len(values), np.bool_)
 
 
+def column(values: Any) -> NDArray[Any]:
+    """Values as a column that a reader would give: text as objects, since some may be missing."""
+    array = np.asarray(values)
+    return array.astype(object) if array.dtype.kind == "U" else array
+
+
 def listed(values: NDArray[Any]) -> list[Any]:
     """A column's values, None where one is missing."""
     return [None if lost else value for value, lost in zip(values.tolist(), missing(values), strict=True)]
