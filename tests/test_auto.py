@@ -17,7 +17,7 @@ from gansmith.draws import Draws
 from gansmith.engine.step import Eager
 from gansmith.games.game import Turn
 from gansmith.recipe import Recipe, merge, read_fields, validate
-from gansmith.schedule import value_at
+from gansmith.schedule import Adaptive, value_at
 
 SIDES = [4, 5, 8, 12, 13, 16, 28, 32, 40, 41, 48, 64, 100, 128, 256, 512]
 POINTS = Seen("points", (2,), 5000, 8)
@@ -69,7 +69,9 @@ def test_the_first_step_is_finite(seen: Seen):
     game = build(recipe, Facts(seen.shape, classes))
     labels = torch.arange(4) % classes if classes else None
     knobs = {name: value_at(penalty.weight, 0, 1) for name, penalty in recipe.penalties.items()}
-    turn = Turn(Batch(torch.rand(4, *seen.shape) * 2 - 1, labels), Draws(0, 0, 4, prefix="discriminator"), knobs)
+    state = {name: first for name, (first, _) in game.states().items()}
+    examples = Batch(torch.rand(4, *seen.shape) * 2 - 1, labels)
+    turn = Turn(examples, Draws(0, 0, 4, prefix="discriminator"), knobs | state, state)
     result = Eager(game)("discriminator", turn, list(game.discriminator.parameters()))
     assert all(term.isfinite().all() for term in result.terms.values())
     assert all(grad is None or grad.isfinite().all() for grad in result.grads)
@@ -92,6 +94,15 @@ def test_penalties_are_lazy_only_where_that_was_found_harmless(channels: int, si
     recipe, reasons = chosen(Seen("image", (channels, side, side), 60_000, classes))
     assert {penalty.every for penalty in recipe.penalties.values()} == {every}
     assert any(("in every step" if every == 1 else f"once in {every} steps") in reason for reason in reasons)
+
+
+def test_few_images_are_augmented_and_never_mirrored():
+    few, many = (chosen(Seen("image", (1, 28, 28), count, 10)) for count in (1000, 60_000))
+    assert few[0].augment["ada"].probability == Adaptive(target=0.6, over=50_000)
+    assert few[0].augment["ada"].arguments == {"lumaflip": 0, "xflip": 0, "rotate90": 0}
+    assert any("1,000 images are few" in reason for reason in few[1])
+    assert many[0].augment == {}
+    assert not any("few" in reason for reason in many[1])
 
 
 def test_a_field_that_was_set_beats_the_rule():

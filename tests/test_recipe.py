@@ -189,6 +189,21 @@ def test_overrides_reach_any_field():
     assert recipe.ema is None
 
 
+@pytest.mark.parametrize(
+    ("flags", "penalties", "augment"),
+    [
+        ({"penalties.r2": "null"}, ["r1"], ["ada"]),
+        ({"penalties": "null", "augment.ada": "null"}, [], []),
+        ({"augment.ada": "null", "augment.diffaugment.probability": "1"}, ["r1", "r2"], ["diffaugment"]),
+    ],
+)
+def test_parts_are_left_out_by_null(flags: dict[str, str], penalties: list[str], augment: list[str]):
+    both = {"penalties": {"r1": {"weight": 1}, "r2": {"weight": 1}}, "augment": {"ada": {"probability": 0.2}}}
+    recipe = validate(merge(both, parse_overrides(flags)), "it")
+    assert (list(recipe.penalties), list(recipe.augment)) == (penalties, augment)
+    assert validate(yaml.safe_load(dump(recipe)), "it") == recipe
+
+
 def test_overrides_keep_what_they_do_not_name():
     recipe = load("r3gan-cifar10", {"augment.ada.cutout": 0})
     assert recipe.augment["ada"].arguments == {"cutout": 0}

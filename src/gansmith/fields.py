@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
@@ -19,6 +19,13 @@ def listed(value: object) -> object:
 def switch(value: object) -> object:
     """`on` and `off`, which YAML 1.1 reads as true and false."""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+def chosen(value: object) -> object:
+    """Parts by name without those that are null, and null as none at all: how one that a rule set is left out."""
+    if isinstance(value, Mapping):
+        return {name: part for name, part in cast("Mapping[object, object]", value).items() if part is not None}
+    return {} if value is None else value
 
 
 class Frozen(BaseModel):

@@ -28,6 +28,7 @@ from gansmith.fields import (
     Penalty,
     Phase,
     Reproduce,
+    chosen,
     listed,
     switch,
 )
@@ -92,8 +93,8 @@ class Recipe(Frozen):
     networks: dict[str, Network] = Field(default={})
     noise: Annotated[int, Field(ge=1, le=65536)] = 64
     loss: Part = Part(name="nonsaturating")
-    penalties: dict[str, Penalty] = Field(default={})
-    augment: dict[str, Augmentation] = Field(default={})
+    penalties: Annotated[dict[str, Penalty], BeforeValidator(chosen)] = Field(default={})
+    augment: Annotated[dict[str, Augmentation], BeforeValidator(chosen)] = Field(default={})
     optimizer: Optimizer = Optimizer()
     optimizers: dict[str, Optimizer] = Field(default={})
     discriminator_steps: Annotated[int, Field(ge=1, le=1000)] = 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gansmith.applications.augmenting_images import ADAPTIVE, ALWAYS, Classifier, Pictures, flips, shifts
+from gansmith.applications.augmenting_images import Classifier, Pictures, flips, shifts
 from gansmith.applications.benefit import PLAIN, balanced_accuracy
 
 
@@ -81,14 +81,6 @@ def test_weights_pull_towards_the_rare_class(monkeypatch):
     assert plain < 0.2 < weighed
 
 
-def test_the_fewer_the_more_is_augmented():
-    kind = Pictures((1, 8, 8), ["a", "b"])
-    assert "class weights" not in kind.ways
-    found = [kind._augment(count).get("augment") for count in (100, 1000, 9000)]
-    assert found == [ALWAYS, ADAPTIVE, None]
-    assert Pictures((1, 8, 8), ["a", "b"], recipe="dcgan")._augment(100) == {}
-
-
 def test_a_generator_makes_pictures_of_a_class(tmp_path):
     images, labels = bars()
     quick = {"precision": "fp32", "compile": "off"}
@@ -98,3 +90,8 @@ def test_a_generator_makes_pictures_of_a_class(tmp_path):
     assert made.shape == (5, 1, 8, 8)
     assert np.abs(made[:3].astype(int) - maker(1, 3, 7)).max() <= 1
     assert not np.array_equal(made, maker(0, 5, 7))
+
+
+def test_class_weights_are_tried_where_classes_are_uneven():
+    assert "class weights" in Pictures((1, 8, 8), ["a", "b"], uneven=True).ways
+    assert "class weights" not in Pictures((1, 8, 8), ["a", "b"]).ways

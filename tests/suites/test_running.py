@@ -1,7 +1,10 @@
 import json
+import os
+import signal
 
 import pytest
 
+from gansmith.engine.listener import Listener
 from gansmith.errors import Refused
 from gansmith.run import Run
 from gansmith.suites import running
@@ -49,6 +52,30 @@ def test_a_training_that_was_stopped_is_gone_on_with(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             run_suite(suite(seeds=1), tmp_path / "cut")
     again = run_suite(suite(seeds=1), tmp_path / "cut")
+    assert again.found["ring/good/0"].scores == whole.found["ring/good/0"].scores
+
+
+def test_half_a_training_is_not_scored(tmp_path, monkeypatch):
+    whole = run_suite(suite(seeds=1), tmp_path / "whole")
+    real, said = running.train, []
+
+    def stopped(*args, **kwargs):
+        class Impatient(Listener):
+            def progress(self, progress):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        return real(*args, **kwargs, listeners=(Impatient(),))
+
+    monkeypatch.setattr(running, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_suite(suite(), tmp_path / "cut", say=said.append)
+    assert len(said) == 1
+    assert read_results(suite(), tmp_path / "cut").found == {}
+    run = Run(tmp_path / "cut/ring/good/0")
+    assert run.info()["status"] == "interrupted"
+    monkeypatch.setattr(running, "train", real)
+    again = run_suite(suite(seeds=1), tmp_path / "cut")
+    assert run.info()["status"] == "done"
     assert again.found["ring/good/0"].scores == whole.found["ring/good/0"].scores
 
 

@@ -24,14 +24,6 @@ Images = NDArray[np.uint8]
 IMAGES = 60_000
 """Pictures that a generator's training is shown."""
 
-FEW, SOME = 500, 5000
-"""Pictures below which what the discriminator sees is augmented: always, and as much as it overfits."""
-
-ALWAYS: Mapping[str, Any] = {"diffaugment": {"probability": 1, "brightness": 0, "saturation": 0, "contrast": 0}}
-ADAPTIVE: Mapping[str, Any] = {
-    "ada": {"probability": {"target": 0.6, "over": "50k"}, "lumaflip": 0, "xflip": 0, "rotate90": 0}
-}
-
 STEPS, LONGEST, BATCH, RATE = 600, 3000, 64, 2e-3
 """Of a classifier: steps at least and at most (ten passes between), pictures in each, and the highest rate."""
 
@@ -110,16 +102,10 @@ class Pictures:
         dataset = Dataset("pictures", "image", self.shape, len(data), data, labels=labels, classes=self.classes)
         run = training.train(
             self.recipe, dataset, folder, images=self.images, device=self.device, listeners=listeners,
-            overrides={**self._augment(len(data)), "score": False, "snapshots": 1, "seed": seed, **self.overrides},
+            overrides={"score": False, "snapshots": 1, "seed": seed, **self.overrides},
         )  # fmt: skip
         model = load(run.path, device=self.device)
         return lambda label, n, draw: model.sample(n, seed=draw, label=label)
-
-    def _augment(self, count: int) -> dict[str, Any]:
-        """Augmentation for few pictures; bench/RESULTS.md (few examples) is why. Mirrored, many things are others."""
-        if self.recipe != "auto" or count >= SOME:
-            return {}
-        return {"augment": ALWAYS if count < FEW else ADAPTIVE}
 
     def judge(
         self, data: Images, labels: Codes, seed: int, way: str = PLAIN, made: Images | None = None,

@@ -17,6 +17,9 @@ from gansmith.suites.results import Result, Results
 from gansmith.suites.suite import Suite, Trial
 from gansmith.training import resume, train
 
+WHOLE = ("done", "converged")
+"""How a training ends that was not stopped."""
+
 
 def run_suite(
     suite: Suite,
@@ -37,6 +40,7 @@ def run_suite(
 
     Raises:
         Refused: a folder of another suite; anything wrong with a recipe or its data.
+        KeyboardInterrupt: it was interrupted; what was trained by then is kept, for a second call.
     """
     results = read_results(suite, out)
     write_json(out / "results.json", results.record())  # so that a folder that holds runs is known for the suite's
@@ -93,18 +97,20 @@ def _played(suite: Suite, trial: Trial, folder: Path, device: str, data_root: st
 
 def _trained(suite: Suite, trial: Trial, folder: Path, device: str, data_root: str | None) -> Run:
     run = Run(folder)
-    if run.info_file.exists():
-        if run.info().get("status") == "done":
-            return run
-        if run.checkpoints():
-            return resume(folder, device=device)
-        raise Refused(f"{folder}: a training that was stopped before its first checkpoint", "Remove that folder.")
-    # Scoring on the way would cost some rows more time than others.
-    overrides: dict[str, Any] = {**trial.fields, "score": False, "snapshots": 4}
-    return train(
-        trial.recipe, None, folder, **suite.length.model_dump(exclude_none=True), device=device, data_root=data_root,
-        overrides=overrides,
-    )  # fmt: skip
+    if not run.info_file.exists():
+        # Scoring on the way would cost some rows more time than others.
+        overrides: dict[str, Any] = {**trial.fields, "score": False, "snapshots": 4}
+        train(
+            trial.recipe, None, folder, **suite.length.model_dump(exclude_none=True), device=device,
+            data_root=data_root, overrides=overrides,
+        )  # fmt: skip
+    elif run.info().get("status") not in WHOLE:
+        if not run.checkpoints():
+            raise Refused(f"{folder}: a training that was stopped before its first checkpoint", "Remove that folder.")
+        resume(folder, device=device)
+    if run.info().get("status") not in WHOLE:
+        raise KeyboardInterrupt  # the engine saved at the first Ctrl-C; half a training is not scored
+    return run
 
 
 def _cpu_seconds(run: Run, used: float) -> float:
