@@ -7,7 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
-from gansmith.networks.convolution import Conv2d, ConvTranspose2d, blur, conv2d, conv_transpose2d, downsample, upsample
+from gansmith.networks.convolution import (
+    Conv2d,
+    ConvTranspose2d,
+    _plan,
+    blur,
+    conv2d,
+    conv_transpose2d,
+    downsample,
+    upsample,
+)
 
 
 def seeded(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -25,13 +34,18 @@ def case(kernel: int, groups: int, bias: bool, transposed: bool) -> tuple[torch.
     return tuple(t.requires_grad_() for t in (x, w, *([seeded(6, seed=2)] if bias else [])))
 
 
+@pytest.mark.parametrize("places", [0, 10**6])
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_values_gradients_and_second_gradients_are_torchs(kind: tuple[int, int, int, int, bool], transposed: bool):
+def test_values_gradients_and_second_gradients_are_torchs(
+    kind: tuple[int, int, int, int, bool], transposed: bool, places: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gansmith.networks.convolution.PLACES", places)
     kernel, stride, padding, groups, bias = kind
     given = case(kernel, groups, bias, transposed)
     x, w, *b = given
-    mine = (conv_transpose2d if transposed else conv2d)(x, w, *(b or [None]), stride, padding, groups)
+    laid = w.contiguous(memory_format=torch.channels_last)
+    mine = (conv_transpose2d if transposed else conv2d)(x, laid, *(b or [None]), stride, padding, groups)
     if transposed:
         theirs = F.conv_transpose2d(x, w, *(b or [None]), stride=stride, padding=padding, groups=groups)
     else:
@@ -50,15 +64,20 @@ def test_values_gradients_and_second_gradients_are_torchs(kind: tuple[int, int, 
         assert torch.allclose(a, b_, rtol=1e-8, atol=1e-8 * float(b_.detach().abs().max()))
 
 
+@pytest.mark.parametrize("places", [0, 10**6])
 @pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("kind", [KINDS[0], KINDS[3], KINDS[5]], ids=str)
-def test_numerical_derivatives(kind: tuple[int, int, int, int, bool], transposed: bool):
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[3], KINDS[4], KINDS[5]], ids=str)
+def test_numerical_derivatives(
+    kind: tuple[int, int, int, int, bool], transposed: bool, places: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gansmith.networks.convolution.PLACES", places)
     kernel, stride, padding, groups, bias = kind
     x, w, *b = case(kernel, groups, bias, transposed)
     x = x.detach()[:1, :, :3, :3].clone().requires_grad_()
     operation = conv_transpose2d if transposed else conv2d
 
     def run(x: torch.Tensor, w: torch.Tensor, *b: torch.Tensor) -> torch.Tensor:
+        w = w.contiguous(memory_format=torch.channels_last)
         return operation(x, w, *(b or [None]), stride, padding, groups)
 
     assert gradcheck(run, (x, w, *b), fast_mode=True)
@@ -73,14 +92,33 @@ def test_only_what_is_wanted_is_differentiated():
         assert not conv2d(x, w, padding=1).requires_grad
 
 
-def test_memory_formats_and_bf16():
+@pytest.mark.parametrize("places", [0, 10**6])
+def test_memory_formats_and_bf16(places: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gansmith.networks.convolution.PLACES", places)
     x, w = seeded(2, 4, 6, 6, dtype=torch.float32), seeded(8, 4, 3, 3, seed=1, dtype=torch.float32)
+    w = w.contiguous(memory_format=torch.channels_last)
     plain = conv2d(x, w, padding=1)
     lasting = conv2d(x.contiguous(memory_format=torch.channels_last), w, padding=1)
     assert torch.allclose(plain, lasting, atol=1e-5)
     half = conv2d(x.bfloat16(), w.bfloat16(), padding=1)
     assert half.dtype == torch.bfloat16
     assert torch.allclose(half.float(), plain, atol=0.15, rtol=0.05)
+
+
+@pytest.mark.parametrize(("batch", "side", "few"), [(0, 4, False), (1, 8, True), (4, 4, True), (5, 4, False)])
+def test_few_places_are_products_of_patches(batch: int, side: int, few: bool):
+    x, w = seeded(batch, 2, side, side), seeded(3, 2, 4, 4, seed=1).contiguous(memory_format=torch.channels_last)
+    assert not _plan(tuple(x.shape), w.contiguous(), 2, 1, 1).by_patches
+    assert _plan(tuple(x.shape), w, 2, 1, 1).by_patches == few
+    assert not _plan(tuple(x.shape), w.to("meta"), 2, 1, 1).by_patches
+    assert conv2d(x, w, stride=2, padding=1).shape == (batch, 3, side // 2, side // 2)
+
+
+def test_pixels_more_at_the_edge_are_torchs():
+    x, w = seeded(1, 4, 2, 3), seeded(4, 5, 3, 3, seed=1).contiguous(memory_format=torch.channels_last)
+    for more in (0, 1):
+        made = conv_transpose2d(x, w, stride=2, padding=1, more=more)
+        assert torch.allclose(made, F.conv_transpose2d(x, w, stride=2, padding=1, output_padding=more))
 
 
 def test_layers_are_torchs_layers():
