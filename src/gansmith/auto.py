@@ -29,7 +29,7 @@ class Seen:
     spread: float = 1.0
 
 
-FEW = 5000
+FEW = 10_000
 """Images below which a discriminator learns them by heart within the usual length."""
 
 
@@ -113,8 +113,7 @@ def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     side, channels = min(seen.shape[1:]), seen.shape[0]
     generator, discriminator, why = _networks(side, channels)
     # A gradient's norm adds up over pixels; below that, few examples ask for more restraint.
-    few = seen.count < FEW
-    gamma = round(max((side / 28) ** 2, 0.3 if few else 0.0), 4)
+    gamma = round(max((side / 28) ** 2, 0.3 if seen.count < 5000 else 0.0), 4)
     weight = {"start": gamma, "end": gamma / 10}
     small, grey = side <= 40, channels == 1
     rate = 2.8e-3 if small and grey else 2e-3 if small else 5e-4
@@ -132,7 +131,7 @@ def _images(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     often = "in every step" if every == 1 else f"once in {every} steps, at {every} times the weight"
     reasons = [why, f"gamma {gamma:.3g} falling to a tenth, for {side} pixels; learning rate {rate:.2g} likewise"]
     reasons.append(f"R1 + R2 {often}: {because}")
-    if few:
+    if seen.count < FEW:
         # By as much as the discriminator overfits, so that where it does not there is none. Mirrored, turned or
         # inverted, many things are others.
         own = {"probability": {"target": 0.6, "over": 50_000}, "lumaflip": 0, "xflip": 0, "rotate90": 0}
