@@ -34,7 +34,7 @@ def table(tmp_path):
 
 def test_a_folder(cli, pictures):
     code, out, err = cli(
-        "augment", "--data", "set", "--per-class", "3", "--images", "128", "--folds", "2", "--out", "more"
+        "augment", "--data", "set", "--per-class", "3", "--images", "640", "--folds", "2", "--out", "more"
     )
     assert code in (0, 1)  # 1 where fewer could be kept
     assert "set: 16 pictures, 2 classes" in out

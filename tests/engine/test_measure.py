@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -100,8 +101,8 @@ def test_compilation_is_tried_in_the_longest_phase(monkeypatch):
     player = make_player(make_recipe("pggan"))
     rate, line = measure.choose_compilation(player, measure.Rate(100.0, 100.0), "on")
     assert seen == [("16", False), ("16", True)]
-    assert rate == measure.Rate(150.0, 300.0)
-    assert line == "compile: on (a trial gave 1.50x)"
+    assert rate == measure.Rate(300.0, 300.0)
+    assert line == "compile: on (a trial gave 3.00x)"
     assert player.phase == "4"
 
 
@@ -156,6 +157,23 @@ def test_one_line_says_how_it_computes():
     assert measure.peak_memory(torch.device("cpu")) > 50 * 2**20
 
 
+@pytest.mark.parametrize(("threads", "gain"), [(1, 3.0), (2, 1.5)])
+def test_of_one_thread_the_processors_time_decides(monkeypatch, threads, gain):
+    monkeypatch.setattr(measure, "trial", lambda player, *, warmup=0: measure.Rate(30.0, 60.0))
+    player = make_player(make_recipe("gan"))
+    player.numerics = replace(player.numerics, threads=threads)
+    rate, line = measure.choose_compilation(player, measure.Rate(20.0, 20.0), "on")
+    assert rate == measure.Rate(20.0 * gain, 60.0)
+    assert line == f"compile: on (a trial gave {gain:.2f}x)"
+
+
+def spin(seconds):
+    """Be busy: one thread's trial does not count what is slept."""
+    began = time.process_time()
+    while time.process_time() - began < seconds:
+        pass
+
+
 @pytest.mark.parametrize(("pause", "kept"), [(0.0, True), (0.03, False)])
 def test_what_a_compiler_takes_once_is_not_taken_for_its_speed(monkeypatch, pause, kept):
     """A stepper that is slow at its first calls, as a compiler is, and then quick; or then slow."""
@@ -167,13 +185,14 @@ def test_what_a_compiler_takes_once_is_not_taken_for_its_speed(monkeypatch, paus
 
         def __call__(self, *arguments):
             self.calls += 1
-            time.sleep(2.2 if self.calls == 1 else pause)
+            spin(2.2 if self.calls == 1 else pause)
             return super().__call__(*arguments)
 
     monkeypatch.setattr(measure, "Compiled", Slow)
     player = make_player(make_recipe("gan", images=10**9))
     player.stepper = Eager(player.game)
-    rate = measure.Rate(0.5 * measure.trial(player, 0.1).images_per_second, 1.0)  # so that any quick step wins
+    eager = measure.trial(player, 0.1)
+    rate = measure.Rate(0.5 * eager.images_per_second, 0.5 * eager.images_per_cpu_second)  # any quick step wins
     found, line = measure.choose_compilation(player, rate, "auto")
     assert line.startswith("compile: on" if kept else "compile: off (a trial gave 0.")
     assert isinstance(player.stepper, Slow) is kept

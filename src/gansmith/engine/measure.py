@@ -212,12 +212,14 @@ def choose_compilation(player: Player, rate: Rate, wanted: str) -> tuple[Rate, s
         player.stepper = before if isinstance(before, Eager) else Eager(player.game)
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
         return rate, f"compile: off ({reason})"
+    by_cpu = compiled.images_per_cpu_second / eager.images_per_cpu_second
     gain = compiled.images_per_second / eager.images_per_second
+    if player.device.type == "cpu" and player.numerics.threads == 1:
+        gain = by_cpu  # what one thread takes of the processor does not depend on what else it is busy with
     if wanted == "auto" and gain < 1.05:
         player.stepper = Eager(player.game)
         return rate, f"compile: off (a trial gave {gain:.2f}x)"
     player.numerics = replace(player.numerics, compiled=True)
-    by_cpu = compiled.images_per_cpu_second / eager.images_per_cpu_second
     rate = Rate(rate.images_per_second * gain, rate.images_per_cpu_second * by_cpu)
     return rate, f"compile: on (a trial gave {gain:.2f}x)"
 
