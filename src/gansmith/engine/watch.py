@@ -139,7 +139,7 @@ def overfitting(history: History) -> Trouble | None:
         f"the discriminator ranks {known:.0%} of its training examples above held-out real ones, and only {held:.0%} "
         "of those above fakes"
     )
-    remedy = "Augment (--augment.ada.probability 0.3), raise the penalty (--penalties.r1.weight), or get more data"
+    remedy = "Augment more (--augment.ada.probability 0.5), raise the penalty (--penalties.r1.weight), or get more data"
     return Trouble("discriminator overfitting", line, remedy)
 
 
