@@ -61,9 +61,9 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     fields = {
         **_common(),
         "generator": network,
-        "discriminator": network,
+        "discriminator": {**network, "hidden": [128] * 4},
         "noise": 2,
-        "batch": 256,
+        "batch": 128,
         "penalties": {"r1": weight, "r2": weight},
         "optimizer": {"lr": {"start": 2e-3, "end": 4e-5, "hold": 0.3}, "betas": [0.0, 0.99]},
         "images": 4_200_000,
@@ -71,7 +71,7 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
         "precision": "fp32",
     }
     return fields, [
-        f"points of spread {seen.spread:.3g}: perceptrons of five layers of 128",
+        f"points of spread {seen.spread:.3g}: perceptrons of layers of 128, five in the generator and four against it",
         f"gamma {gamma:.3g}, by the spread, falling to a three-hundredth; R1 + R2 in every step",
         "labels of points are their mode: not told to the networks",
     ]
