@@ -63,7 +63,7 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
         "generator": network,
         "discriminator": {**network, "hidden": [128] * 4},
         "noise": 2,
-        "batch": 128,
+        "batch": 256,
         "penalties": {"r1": weight, "r2": weight},
         "optimizer": {"lr": {"start": 2e-3, "end": 4e-5, "hold": 0.3}, "betas": [0.0, 0.99]},
         "images": 4_200_000,
