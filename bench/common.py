@@ -71,7 +71,11 @@ def record(name: str, rows: Sequence[Mapping[str, Any]], *, quick: bool) -> Path
         {
             "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "commit": _commit(),
-            "command": " ".join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+            # Where things lie on one machine is of no use on another.
+            "command": " ".join(
+                ["python", f"bench/{Path(sys.argv[0]).name}"]
+                + ["PATH" if Path(argument).is_absolute() else argument for argument in sys.argv[1:]]
+            ),
             "host": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
             "torch": torch.__version__,
             "python": platform.python_version(),
