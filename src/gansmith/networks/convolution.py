@@ -27,13 +27,17 @@ PLACES = 16
 
 
 class _Plan(NamedTuple):
-    """What a convolution is, beside its tensors: stride, padding, groups, the shapes it ties, and how it is taken."""
+    """What a convolution is, beside its tensors: stride, padding, groups, the shapes it ties, and how it is taken.
+
+    Of y only the height and width are needed.
+    """
 
     stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int
     x: tuple[int, ...]
     w: tuple[int, ...]
+    y: tuple[int, int]
     by_patches: bool
 
 
@@ -43,7 +47,7 @@ def _plan(x: tuple[int, ...], w: torch.Tensor, stride: int, padding: int, groups
     few = groups == 1 and w.device.type == "cpu" and 1 <= x[0] * high * wide <= PLACES
     # The engine lays weights out in channels_last, where they are the product's matrix as they are.
     few = few and w.is_contiguous(memory_format=torch.channels_last)
-    return _Plan((stride, stride), (padding, padding), groups, tuple(x), tuple(w.shape), few)
+    return _Plan((stride, stride), (padding, padding), groups, tuple(x), tuple(w.shape), (high, wide), few)
 
 
 def _rows(y: torch.Tensor) -> torch.Tensor:
@@ -66,9 +70,7 @@ def _patches(x: torch.Tensor, plan: _Plan) -> torch.Tensor:
 def _convolved(x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, plan: _Plan) -> torch.Tensor:
     if not plan.by_patches:
         return torch.ops.aten.convolution(x, w, bias, plan.stride, plan.padding, (1, 1), False, (0, 0), plan.groups)
-    sides = zip(plan.x[2:], plan.padding, plan.w[2:], plan.stride, strict=True)
-    high, wide = ((n + 2 * padding - k) // stride + 1 for n, padding, k, stride in sides)
-    return F.linear(_patches(x, plan), _matrix(w), bias).view(len(x), high, wide, -1).permute(0, 3, 1, 2)
+    return F.linear(_patches(x, plan), _matrix(w), bias).view(len(x), *plan.y, -1).permute(0, 3, 1, 2)
 
 
 def _adjoint(gradient: torch.Tensor, x: torch.Tensor, w: torch.Tensor, plan: _Plan, wanted: int) -> torch.Tensor:
@@ -100,23 +102,16 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (g,), (x, w), need = gradients, ctx.saved_tensors, ctx.needs_input_grad
-        if not torch.is_grad_enabled():  # nobody will differentiate this: one kernel gives all that is needed
-            plan = ctx.plan
-            if plan.by_patches:
-                return (
-                    _adjoint(g, x, w, plan, 0) if need[0] else None,
-                    _adjoint(g, x, w, plan, 1) if need[1] else None,
-                    g.sum((0, 2, 3)) if need[2] else None,
-                    None,
-                )
+        (g,), (x, w), need, plan = gradients, ctx.saved_tensors, ctx.needs_input_grad, ctx.plan
+        # Where nobody will differentiate this, one kernel gives all that is needed.
+        if not (plan.by_patches or torch.is_grad_enabled()):
             made = torch.ops.aten.convolution_backward(
                 g, x, w, [w.shape[0]], plan.stride, plan.padding, (1, 1), False, (0, 0), plan.groups, need[:3]
             )  # fmt: skip
             return (*made, None)
         return (
-            _ToInput.apply(g, w, ctx.plan) if need[0] else None,
-            _ToWeight.apply(x, g, ctx.plan) if need[1] else None,
+            _ToInput.apply(g, w, plan) if need[0] else None,
+            _ToWeight.apply(x, g, plan) if need[1] else None,
             g.sum((0, 2, 3)) if need[2] else None,
             None,
         )
