@@ -27,6 +27,19 @@ def test_a_probe_takes_less_than_half_a_second_and_changes_nothing():
     assert len(found.lines()) == 2
 
 
+def test_a_probe_measures_one_thread_and_gives_the_others_back(monkeypatch):
+    seen = []
+    monkeypatch.setattr(hardware, "_seconds", lambda *_: seen.append(torch.get_num_threads()) or 1.0)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        hardware.probe.__wrapped__()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}
+
+
 def test_the_route_that_a_probe_takes_is_a_float32_one():
     route = hardware.probe().matmul
     torch.set_float32_matmul_precision(route)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -112,6 +115,30 @@ def test_few_places_are_products_of_patches(batch: int, side: int, few: bool):
     assert _plan(tuple(x.shape), w, 2, 1, 1).by_patches == few
     assert not _plan(tuple(x.shape), w.to("meta"), 2, 1, 1).by_patches
     assert conv2d(x, w, stride=2, padding=1).shape == (batch, 3, side // 2, side // 2)
+
+
+COMPILED = """
+import torch
+from gansmith.networks.convolution import conv2d, conv_transpose2d
+torch.set_num_threads(2)
+draw = torch.Generator().manual_seed(0)
+def seeded(*shape):
+    made = torch.randn(*shape, generator=draw).bfloat16()
+    return made.contiguous(memory_format=torch.channels_last)
+w = seeded(256, 128, 4, 4)
+for move, x in ((conv_transpose2d, seeded(1, 256, 2, 2)), (conv2d, seeded(1, 128, 4, 4))):
+    with torch.no_grad():
+        meant = move(x, w, stride=2, padding=1).float()
+        made = torch.compile(move)(x, w, stride=2, padding=1).float()
+    print(float((made - meant).norm() / meant.norm()))
+"""
+
+
+def test_products_of_patches_are_the_same_compiled_for_two_threads():
+    # In a process of its own: torch compiles its own fold for two threads so that it writes beyond its memory.
+    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [float(line) for line in done.stdout.split()] == pytest.approx([0.0, 0.0], abs=5e-3)
 
 
 def test_pixels_more_at_the_edge_are_torchs():

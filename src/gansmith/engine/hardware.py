@@ -123,9 +123,28 @@ def _seconds(work: Callable[[], object], device: torch.device, times: int) -> fl
     return best
 
 
+@contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    # Threads that wait for one another take time of the processor too: on two, a probe this short tells nothing apart.
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 @lru_cache(maxsize=4)
 def probe(device: torch.device = torch.device("cpu")) -> Probe:  # noqa: B008
-    """Measure the float32 matmul routes, their accuracy, and bf16 against float32."""
+    """Measure the float32 matmul routes, their accuracy, and bf16 against float32; on a CPU by one thread."""
+    with _one_thread(device):
+        return _measured(device)
+
+
+def _measured(device: torch.device) -> Probe:
     began = time.perf_counter()
     before = torch.get_float32_matmul_precision()
     generator = torch.Generator().manual_seed(0)

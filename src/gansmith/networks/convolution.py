@@ -15,7 +15,7 @@ weights in order; there the three maps are matrix products of patches, up to fou
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -67,6 +67,29 @@ def _patches(x: torch.Tensor, plan: _Plan) -> torch.Tensor:
     return seen.permute(0, 1, 2, 4, 5, 3).reshape(-1, high * wide * x.shape[1])
 
 
+def _laid(patches: torch.Tensor, plan: _Plan) -> torch.Tensor:
+    """The adjoint of `_patches`: rows [h · w · C], one for each place, laid where they were seen and summed.
+
+    As `torch.nn.functional.fold`, which torch 2.13 compiles wrongly for more threads than one: it writes beyond the
+    result. Taken apart by the stride, patches overlap in few shifts: four for a kernel of 4 and a stride of 2.
+    """
+    (down, right), (y, z), (high, wide), (places_y, places_x) = plan.padding, plan.stride, plan.w[2:], plan.y
+    tall, broad = -(-high // y), -(-wide // z)
+    seen = patches.view(-1, places_y, places_x, high, wide, plan.w[1])
+    if (tall * y, broad * z) != (high, wide):
+        seen = F.pad(seen, (0, 0, 0, broad * z - wide, 0, tall * y - high))
+    seen = seen.unflatten(4, (broad, z)).unflatten(3, (tall, y)).permute(3, 5, 0, 1, 4, 2, 6, 7)
+    shifts = [
+        F.pad(seen[a, b], (0, 0, 0, 0, b, broad - 1 - b, 0, 0, a, tall - 1 - a))
+        for a in range(tall)
+        for b in range(broad)
+    ]
+    whole = reduce(torch.add, shifts).flatten(3, 4).flatten(1, 2)
+    height, width = plan.x[2:]
+    edges = (-right, width + right - whole.shape[2], -down, height + down - whole.shape[1])
+    return F.pad(whole, (0, 0, *edges)).permute(0, 3, 1, 2)
+
+
 def _convolved(x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, plan: _Plan) -> torch.Tensor:
     if not plan.by_patches:
         return torch.ops.aten.convolution(x, w, bias, plan.stride, plan.padding, (1, 1), False, (0, 0), plan.groups)
@@ -75,9 +98,7 @@ def _convolved(x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, plan
 
 def _adjoint(gradient: torch.Tensor, x: torch.Tensor, w: torch.Tensor, plan: _Plan, wanted: int) -> torch.Tensor:
     if plan.by_patches and wanted == 0:
-        columns = (_rows(gradient) @ _matrix(w)).view(len(gradient), -1, plan.w[2] * plan.w[3], plan.w[1])
-        columns = columns.permute(0, 3, 2, 1).flatten(1, 2)
-        return F.fold(columns, plan.x[2:], plan.w[2:], 1, plan.padding, plan.stride)
+        return _laid(_rows(gradient) @ _matrix(w), plan)
     if plan.by_patches:
         made = _rows(gradient).t() @ _patches(x, plan)
         return made.view(plan.w[0], plan.w[2], plan.w[3], plan.w[1]).permute(0, 3, 1, 2)
