@@ -46,7 +46,9 @@ TASKS = {
     "U-Net without discriminator, grey": ("pix2pix", "grey", {"game.adversarial": 0}),
     "pix2pix-r3 grey": ("pix2pix-r3", "grey", {}),
     "CycleGAN grey": ("cyclegan", "grey", {"game.identity": 0}),
+    "CycleGAN-r3 grey": ("cyclegan-r3", "grey", {"game.identity": 0}),
     "CUT grey": ("cut", "grey", {}),
+    "FastCUT grey": ("fastcut", "grey", {}),
 }
 PEERS = {"authors' pix2pix edges": "edges", "authors' pix2pix grey": "grey", "authors' CycleGAN grey": "grey"}
 
@@ -57,7 +59,7 @@ def overrides(recipe: str, kind: str, own: dict[str, Any], root: Path) -> dict[s
         "data.source": str(root / "emoji"), "data.resolution": SIDE, "data.channels": 3, "data.derive": kind,
         "data.reserve": HELD, "snapshots": 4, **own,
     }  # fmt: skip
-    for name in NETWORKS[: 4 if recipe.startswith("cycle") else 2]:
+    for name in NETWORKS[: 4 if recipe.startswith("cyclegan") else 2]:
         found[f"{name}.width"] = WIDTH
     if recipe.startswith("pix2pix"):
         found["generator.spared"] = 1  # dropout where the authors' code has it

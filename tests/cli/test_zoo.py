@@ -53,6 +53,12 @@ def test_one_recipe(cli, recipes_of_three):
     assert cli("zoo", "new", "--yaml")[1] == "name: new\n"
 
 
+def test_a_score_of_one_seed_has_no_range(cli, recipes_of_three, monkeypatch):
+    alone = {**SCORES["new"], "low": 7.5, "high": 7.5, "seeds": 1}
+    monkeypatch.setattr(shelf, "scores", lambda: {"new": alone})
+    assert "fd-digits 7.5 (one seed; one minute)" in cli("zoo", "new")[1]
+
+
 def test_a_file_of_ones_own(cli, tmp_path):
     (tmp_path / "mine.yaml").write_text("# mine\nname: mine\n")
     assert cli("zoo", "mine.yaml", "--yaml")[1] == "# mine\nname: mine\n"

@@ -106,7 +106,8 @@ def _facts(fields: Mapping[str, Any], found: Mapping[str, Any] | None) -> list[t
     scored = ""
     if found:
         low, high = (figure(found[end]) for end in ("low", "high"))
-        scored = f"{_score(found)} ({low} to {high}, {found['seeds']} seeds; {found['how']})"
+        seeds = f"{low} to {high}, {found['seeds']} seeds" if found["seeds"] > 1 else "one seed"
+        scored = f"{_score(found)} ({seeds}; {found['how']})"
     return [
         ("what", fields.get("summary")),
         ("paper", cited),

@@ -140,7 +140,7 @@ def _linear(spectral: bool) -> type[nn.Linear]:
 def _hidden(width: int, hidden: Sequence[int], dropout: float, slope: float, spectral: bool = False) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for wide in hidden:
-        layers += [_linear(spectral)(width, wide), nn.LeakyReLU(slope) if slope else nn.ReLU()]
+        layers += [_linear(spectral)(width, wide), nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)]
         if dropout:
             layers.append(Dropout(dropout))
         width = wide
