@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -124,6 +125,19 @@ def test_a_training_that_was_stopped_goes_on_exactly(tmp_path):
     resume(tmp_path / "half")
     again = TableGAN.load(tmp_path / "half")
     assert csv_text(again.columns(30)) == csv_text(whole.columns(30))
+
+
+def test_a_fit_that_is_interrupted_gives_no_model(tmp_path):
+    class Interrupts(Listener):
+        def snapshot(self, images, sampler):
+            signal.raise_signal(signal.SIGINT)
+
+    model = TableGAN(epochs=2, overrides=QUICK)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(people(), tmp_path / "run", listeners=[Interrupts()])
+    assert Run(tmp_path / "run").info()["status"] == "interrupted"
+    with pytest.raises(Refused):
+        model.columns(3)
 
 
 def test_a_target_of_kinds_has_a_classifier(model):

@@ -160,6 +160,7 @@ class TableGAN:
 
         Raises:
             Refused: a table that cannot be learnt as it is, before anything is written.
+            KeyboardInterrupt: it was interrupted; where `out` was given, the run can be resumed.
         """
         if out is not None:
             from gansmith.run import refuse_existing
@@ -180,6 +181,8 @@ class TableGAN:
         run = training.train(
             recipe, dataset, out, epochs=self.epochs, device=self.device, listeners=(writer, *listeners), scores=quality
         )
+        if run.info().get("status") == "interrupted":
+            raise KeyboardInterrupt  # the engine saved and returned; half a training is no model to go on with silently
         self._load(run.path)
         return self
 
