@@ -140,7 +140,9 @@ def _linear(spectral: bool) -> type[nn.Linear]:
 def _hidden(width: int, hidden: Sequence[int], dropout: float, slope: float, spectral: bool = False) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for wide in hidden:
-        layers += [_linear(spectral)(width, wide), nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)]
+        # In place: a product's output is read by nothing else, and what is kept for the gradient is kept once.
+        activation = nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
+        layers += [_linear(spectral)(width, wide), activation]
         if dropout:
             layers.append(Dropout(dropout))
         width = wide
