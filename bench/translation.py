@@ -10,9 +10,10 @@ sides: 16 base filters, a U-Net of six halvings, nine residual blocks, patches o
 losses, optimisers, and the number of pictures.
 
 383 of the 3,583 emoji are kept from every training, and scored on: mean absolute difference (of black to white), PSNR
-and SSIM of 8-bit pictures. CycleGAN and CUT get grey and coloured emoji each in an order of its own, and never learn
-which belong together. Baselines: the training's mean colour; the mean colour of each grey level, pixel by pixel; and
-the same U-Net by the distance alone, without a discriminator.
+and SSIM of 8-bit pictures, and, blind to which belongs to which, the Frechet distance of their coarse pixels. CycleGAN
+and CUT get grey and coloured emoji each in an order of its own, and never learn which belong together. Baselines: the
+training's mean colour; the mean colour of each grey level, pixel by pixel; and the same U-Net by the distance alone,
+without a discriminator.
 
 Speed is of one core and in CPU seconds unless `--threads` says otherwise (then by the clock): rounds of both sides in
 turn in one process, the first rounds of each not counted; `fp32` is both sides' eager float32; against the authors'
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import statistics
 import sys
 import tempfile
@@ -92,13 +94,19 @@ def levels(made: torch.Tensor) -> np.ndarray:
 
 
 def scores(made: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Mean absolute difference, PSNR and SSIM, each a mean over pictures."""
+    """Mean absolute difference, PSNR and SSIM, each a mean over pictures; and how far the heaps are apart."""
+    from gansmith.metrics.frechet import frechet_distance
+    from gansmith.metrics.pixels import PixelExtractor
     from gansmith.metrics.similarity import ssim
 
     apart = (made.astype(np.float64) - truth) / 255
     mse = (apart**2).mean((1, 2, 3)).clip(1e-12)
     like = ssim(torch.from_numpy(made), torch.from_numpy(truth))
-    return {"L1": float(np.abs(apart).mean()), "PSNR": float((-10 * np.log10(mse)).mean()), "SSIM": float(like.mean())}
+    seen = PixelExtractor(made.shape[1:])
+    return {
+        "L1": float(np.abs(apart).mean()), "PSNR": float((-10 * np.log10(mse)).mean()), "SSIM": float(like.mean()),
+        "fd-pixels": frechet_distance(seen.features(made), seen.features(truth)),
+    }  # fmt: skip
 
 
 # --- children: each a training ----------------------------------------------------------------------
@@ -127,7 +135,6 @@ def trained(order: dict[str, Any]) -> dict[str, Any]:
     found["compiled"] = info["numerics"]["compiled"]
     with torch.inference_mode():
         made = levels(torch.cat([game.translate(pixels(a[i : i + 16])) for i in range(0, len(a), 16)]))
-        found |= scores(made, b)
         if game.two_ways:
             back = torch.cat([game.translate(pixels(b[i : i + 16]), back=True) for i in range(0, len(b), 16)])
             found["way back, L1"] = scores(levels(back), a)["L1"]
@@ -188,7 +195,7 @@ def authors(order: dict[str, Any]) -> dict[str, Any]:
             scheduler.step()
     seconds = time.process_time() - began
     net = model.netG if paired else model.netG_A
-    x, truth = arrays(held)
+    x = arrays(held)[0]
     if paired:  # as its test.py does: batch norm by the picture's own statistics; dropout off, as here
         for module in net.modules():
             if isinstance(module, torch.nn.Dropout):
@@ -196,7 +203,21 @@ def authors(order: dict[str, Any]) -> dict[str, Any]:
     with torch.inference_mode():
         made = levels(torch.cat([net(pixels(x[i : i + 1])) for i in range(len(x))]))
     np.savez(folder / "made.npz", made=made)
-    return {"images": order["images"], "CPU s": seconds, "precision": "fp32", "compiled": False, **scores(made, truth)}
+    return {"images": order["images"], "CPU s": seconds, "precision": "fp32", "compiled": False}
+
+
+def scored(order: dict[str, Any]) -> dict[str, Any]:
+    """Train, unless `--work` holds that training's pictures already, and score them."""
+    folder, images = Path(order["folder"]), order["images"]
+    kept = folder / "row.json"
+    row = json.loads(kept.read_text()) if kept.exists() else {}
+    if row.get("images") != images:
+        folder.mkdir(parents=True, exist_ok=True)
+        row = child("translation.py", order, threads=order["threads"])
+        kept.write_text(json.dumps(row))
+    kind = TASKS[order["task"]][1] if order["task"] in TASKS else PEERS[order["task"]]
+    with np.load(folder / "made.npz") as held:
+        return {"what": order["task"], **scores(held["made"], arrays(opened(Path(order["root"]), kind)[1])[1]), **row}
 
 
 def baselines(root: Path) -> list[dict[str, Any]]:
@@ -307,7 +328,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="of measurements of speed (5)")
     parser.add_argument("--precision", default="auto", help="of gansmith's trainings (auto)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=None, metavar="DIR", help="keep runs and outputs here")
+    parser.add_argument("--work", type=Path, default=None, metavar="DIR", help="keep runs here, for a next call")
     parser.add_argument("--pictures", type=Path, default=None, metavar="DIR", help="draw pictures into this folder")
     args = parser.parse_args()
     if run_child(args.child, lambda order: globals()[order["do"]](order)):
@@ -337,12 +358,10 @@ def main() -> None:
         for task in trainings:
             if args.only and task not in args.only:
                 continue
-            folder = work / task
-            folder.mkdir(parents=True, exist_ok=True)
             do = "trained" if task in TASKS else "authors"
             images = 40 if args.quick else args.images
-            order = {**shared, "do": do, "task": task, "folder": str(folder), "images": images}
-            rows.append({"what": task, **child("translation.py", order, threads=args.threads)})
+            order = {**shared, "do": do, "task": task, "folder": str(work / task), "images": images}
+            rows.append(scored({**order, "threads": args.threads}))
             print(table(rows[-1:]), flush=True)
         if args.pictures is not None:
             for kind in ("edges", "grey"):
