@@ -192,6 +192,20 @@ def test_old_schemas_are_brought_up_step_by_step(made: Run, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
+    ("status", "whole"),
+    [("done", True), ("converged", True), ("interrupted", False), ("failed", False), ("running", False)],
+)
+def test_what_must_not_go_on_with_half_a_training(made: Run, status: str, whole: bool):
+    made.update_info(status=status)
+    assert made.whole is whole
+    if whole:
+        assert made.finished() is made
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            made.finished()
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [('{"schema_version": 99}', "schema version 99"), ("{", "damaged"), ("[]", "schema version None"), ("{}", "None")],
 )

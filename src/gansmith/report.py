@@ -18,7 +18,7 @@ from gansmith import recipe as recipes
 from gansmith.errors import GansmithError
 from gansmith.page import data_uri, duration, fact, figure, panel, whole
 from gansmith.ranking import better_of, cards_of, cost, floor_of
-from gansmith.run import Run, write_text
+from gansmith.run import WHOLE, Run, write_text
 from gansmith.score_table import evaluation_section
 from gansmith.scores import is_number
 
@@ -340,7 +340,7 @@ def next_commands(run: Run, status: str, classes: Sequence[str] = (), use: str |
         use: the command of what makes nothing of noise alone, with RUN in the place of its folder.
     """
     path = shlex.quote(str(run.path))
-    rows = [] if status in ("done", "converged") else [(f"gansmith resume {path}", "go on where it stopped")]
+    rows = [] if status in WHOLE else [(f"gansmith resume {path}", "go on where it stopped")]
     if use is not None:
         rows.append((f"gansmith {use.replace('RUN', path)}", "use what it has learned"))
         return _lined(rows)

@@ -37,6 +37,9 @@ except ImportError:
 SCHEMA = 1
 """Version of the layout, stored in `run.json`."""
 
+WHOLE = ("done", "converged")
+"""The status of a training that came to its end."""
+
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """For each old schema version, the function that brings `run.json` one version up."""
 
@@ -204,6 +207,21 @@ class Run:
             info = MIGRATIONS[version](info)
             version += 1
         return info
+
+    @property
+    def whole(self) -> bool:
+        """Whether its training came to its end, rather than being stopped, failing or still going on."""
+        return self.info().get("status") in WHOLE
+
+    def finished(self) -> Run:
+        """This run, for what must not go on silently with half a training.
+
+        Raises:
+            KeyboardInterrupt: its training was stopped; the engine saved at the first Ctrl-C, and returned.
+        """
+        if not self.whole:
+            raise KeyboardInterrupt
+        return self
 
     def update_info(self, **fields: Any) -> None:
         """Put fields into `run.json`, atomically."""

@@ -1,4 +1,4 @@
-"""Making until enough are kept, folds that know nothing of each other, and interruption: on a kind of plain numbers."""
+"""Making until enough are kept, and folds that know nothing of each other: on a kind of plain numbers."""
 
 import numpy as np
 import pytest
@@ -30,8 +30,8 @@ class Numbers:
     words = "points"
     ways = {PLAIN: None, "SMOTE": None, "GAN": PLAIN}  # noqa: RUF012
 
-    def __init__(self, off=0.0, reason="done", refuse=False):
-        self.off, self.reason, self.refuse = off, reason, refuse
+    def __init__(self, off=0.0, refuse=False):
+        self.off, self.refuse = off, refuse
         self.shown, self.judged = [], []
 
     def take(self, data, rows):
@@ -44,7 +44,6 @@ class Numbers:
         self.shown.append(data)
         for listener in listeners:
             listener.progress(Progress(50, 100, 1, 1, 1))
-            listener.end(100, self.reason)
 
         def made(label, n, draw):
             if self.refuse:
@@ -93,11 +92,6 @@ def test_where_nearly_all_are_rejected_it_gives_up_and_says_so(tmp_path):
 def test_nothing_at_all(tmp_path):
     made = grow(task(Numbers(refuse=True)), tmp_path)
     assert (made.data.shape, len(made.labels), made.lacking) == ((0, 2), 0, {0: 0, 1: 0})
-
-
-def test_an_interrupted_training_ends_it(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        grow(task(Numbers(reason="interrupted")), tmp_path)
 
 
 def test_a_fold_knows_its_training_part_alone():

@@ -1,11 +1,14 @@
 """Pictures: what shifts and flips do to known ones, how a classifier learns each way, and the generator's classes."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
 
 from gansmith.applications.augmenting_images import Classifier, Pictures, flips, shifts
 from gansmith.applications.benefit import PLAIN, balanced_accuracy
+from gansmith.engine.listener import Listener
 
 
 def test_shifts_move_whole_pictures_and_edges_go_on():
@@ -90,6 +93,17 @@ def test_a_generator_makes_pictures_of_a_class(tmp_path):
     assert made.shape == (5, 1, 8, 8)
     assert np.abs(made[:3].astype(int) - maker(1, 3, 7)).max() <= 1
     assert not np.array_equal(made, maker(0, 5, 7))
+
+
+def test_an_interrupted_generator_makes_nothing(tmp_path):
+    class Interrupts(Listener):
+        def progress(self, progress):
+            signal.raise_signal(signal.SIGINT)
+
+    images, labels = bars()
+    kind = Pictures((1, 8, 8), ["lying", "upright"], images=100_000, device="cpu", overrides={"compile": "off"})
+    with pytest.raises(KeyboardInterrupt):
+        kind.generator(images, labels, 0, tmp_path / "run", [Interrupts()])
 
 
 def test_class_weights_are_tried_where_classes_are_uneven():

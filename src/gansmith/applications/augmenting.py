@@ -41,7 +41,7 @@ class Kind(Protocol):
         ...
 
     def generator(self, data: Any, labels: Codes, seed: int, folder: Path, listeners: Sequence[Listener] = ()) -> Maker:
-        """Train a conditional generator."""
+        """Train a conditional generator; KeyboardInterrupt where the training is interrupted."""
         ...
 
     def judge(
@@ -107,16 +107,13 @@ class Task:
 
 
 class _Watch(Listener):
-    """Passes on how far a training is, and hears how it ended."""
+    """Passes on how far a training is."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self.say, self.reason = say, ""
+        self.say = say
 
     def progress(self, progress: Progress) -> None:
         self.say(f"generator {progress.images / max(progress.total, 1):.0%} trained")
-
-    def end(self, images: int, reason: str) -> None:
-        self.reason = reason
 
 
 def grow(task: Task, folder: Path) -> Made:
@@ -129,10 +126,7 @@ def grow(task: Task, folder: Path) -> Made:
     Raises:
         KeyboardInterrupt: the training was interrupted.
     """
-    watch = _Watch(task.say)
-    maker = task.kind.generator(task.data, task.labels, task.seed, folder, (watch,))
-    if watch.reason == "interrupted":
-        raise KeyboardInterrupt
+    maker = task.kind.generator(task.data, task.labels, task.seed, folder, (_Watch(task.say),))
     screen = Screen(task.kind.judge(task.data, task.labels, task.seed), task.data, task.labels, len(task.classes))
     parts: list[Any] = []
     columns: list[tuple[NDArray[Any], ...]] = []

@@ -98,13 +98,16 @@ class Pictures:
 
         Returns:
             (label, n, seed) → n pictures.
+
+        Raises:
+            KeyboardInterrupt: the training was interrupted.
         """
         dataset = Dataset("pictures", "image", self.shape, len(data), data, labels=labels, classes=self.classes)
         run = training.train(
             self.recipe, dataset, folder, images=self.images, device=self.device, listeners=listeners,
             overrides={"score": False, "snapshots": 1, "seed": seed, **self.overrides},
         )  # fmt: skip
-        model = load(run.path, device=self.device)
+        model = load(run.finished().path, device=self.device)
         return lambda label, n, draw: model.sample(n, seed=draw, label=label)
 
     def judge(

@@ -62,6 +62,9 @@ class Rows:
 
         Returns:
             (label, n, seed) → n rows, without the target.
+
+        Raises:
+            KeyboardInterrupt: the training was interrupted.
         """
         epochs = self.epochs or min(max(ROWS / rows_of(data), EPOCHS[0]), EPOCHS[1])
         whole = {**data, self.target: self._named(labels)}

@@ -181,9 +181,7 @@ class TableGAN:
         run = training.train(
             recipe, dataset, out, epochs=self.epochs, device=self.device, listeners=(writer, *listeners), scores=quality
         )
-        if run.info().get("status") == "interrupted":
-            raise KeyboardInterrupt  # the engine saved and returned; half a training is no model to go on with silently
-        self._load(run.path)
+        self._load(run.finished().path)
         return self
 
     def _described(

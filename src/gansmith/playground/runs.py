@@ -23,7 +23,7 @@ from gansmith.playground.room import House, Message, Post, Room
 from gansmith.playground.trainings import Trainings
 from gansmith.ranking import cards_of
 from gansmith.report import classes_of, next_commands
-from gansmith.run import Run
+from gansmith.run import WHOLE, Run
 from gansmith.scores import differences, evaluations
 
 TOGETHER = 12
@@ -194,7 +194,7 @@ class Runs:
             "warned": follower.warned, "snapshot": follower.snapshots[-1] if follower.snapshots else None,
             "began": follower.began or follower.written(), "written": follower.time, "models": bool(run.checkpoints()),
             "stop": mine,
-            "resume": not mine and status not in ("done", "converged", "reading"),
+            "resume": not mine and status not in (*WHOLE, "reading"),
             "said": self.trainings.said(name) if self.trainings.code(name) else "",
         }  # fmt: skip
 

@@ -17,9 +17,6 @@ from gansmith.suites.results import Result, Results
 from gansmith.suites.suite import Suite, Trial
 from gansmith.training import resume, train
 
-WHOLE = ("done", "converged")
-"""How a training ends that was not stopped."""
-
 
 def run_suite(
     suite: Suite,
@@ -104,13 +101,11 @@ def _trained(suite: Suite, trial: Trial, folder: Path, device: str, data_root: s
             trial.recipe, None, folder, **suite.length.model_dump(exclude_none=True), device=device,
             data_root=data_root, overrides=overrides,
         )  # fmt: skip
-    elif run.info().get("status") not in WHOLE:
+    elif not run.whole:
         if not run.checkpoints():
             raise Refused(f"{folder}: a training that was stopped before its first checkpoint", "Remove that folder.")
         resume(folder, device=device)
-    if run.info().get("status") not in WHOLE:
-        raise KeyboardInterrupt  # the engine saved at the first Ctrl-C; half a training is not scored
-    return run
+    return run.finished()
 
 
 def _cpu_seconds(run: Run, used: float) -> float:
