@@ -55,7 +55,19 @@ def text_of(name: str) -> str | None:
 
 def scores() -> Mapping[str, Mapping[str, Any]]:
     """What each recipe scored when it was last measured: `score`, `value`, `low`, `high`, `seeds`, by its name."""
-    file = resources.files("gansmith.zoo").joinpath("scores.json")
+    return _measured("scores.json")
+
+
+def costs() -> Mapping[str, Mapping[str, Any]]:
+    """What reproducing a recipe's row costs, by its name.
+
+    `images`, their `shape`, floating-point `operations` and processor `seconds` of each, and what that was measured `on`.
+    """
+    return _measured("costs.json")
+
+
+def _measured(name: str) -> Mapping[str, Mapping[str, Any]]:
+    file = resources.files("gansmith.zoo").joinpath(name)
     return json.loads(file.read_text(encoding="utf-8"))["recipes"] if file.is_file() else {}
 
 
