@@ -52,16 +52,10 @@ def wanted() -> dict[str, tuple[Recipe, Dataset]]:
         data = random_data(str(given["data"]).rstrip("/"), recipe)
         if data is None or given["start_from"] is not None or "cpu_minutes" in given:
             continue
-        game = recipe_game(recipe, data)
-        if game.use is None:
-            out[name] = (recipe, data)
+        with torch.device("meta"):  # without memory for its networks
+            if build(recipe, facts(data)).use is None:
+                out[name] = (recipe, data)
     return out
-
-
-def recipe_game(recipe: Recipe, data: Dataset) -> Any:
-    """The game, without memory for its networks."""
-    with torch.device("meta"):
-        return build(recipe, facts(data))
 
 
 def facts(data: Dataset) -> Facts:
@@ -92,13 +86,17 @@ def random_data(name: str, recipe: Recipe) -> Dataset | None:
     return Dataset("random", "image", shape, len(array), array=array, labels=labels, classes=names)
 
 
-def cost(recipe: Recipe, data: Dataset) -> dict[str, Any]:
-    """Operations and processor seconds of each image of a training, over all of its phases and kinds of rounds."""
-    side = max(data.shape)
-    batch = recipe.batch if data.modality == "points" else min(recipe.batch, 4 if side > 64 else 16)
+def player_of(recipe: Recipe, data: Dataset) -> Player:
+    """Plays a recipe in float32 with few examples at a time; what it costs is told of each."""
+    batch = recipe.batch if data.modality == "points" else min(recipe.batch, 4 if max(data.shape) > 64 else 16)
     small = recipe.model_copy(update={"batch": batch, "microbatch": None})
     numerics = hardware.decide("fp32", "off", torch.device("cpu"), 1)
-    player = Player(build(small, facts(data)), data, small, torch.device("cpu"), numerics)
+    return Player(build(small, facts(data)), data, small, torch.device("cpu"), numerics)
+
+
+def cost(recipe: Recipe, data: Dataset) -> dict[str, Any]:
+    """Operations and processor seconds of each image of a training, over all of its phases and kinds of rounds."""
+    player = player_of(recipe, data)
     operations = seconds = 0.0
     for span in player.spans():
         share = (span.end - span.begin) / player.total

@@ -59,6 +59,17 @@ def test_a_score_of_one_seed_has_no_range(cli, recipes_of_three, monkeypatch):
     assert "fd-digits 7.5 (one seed; one minute)" in cli("zoo", "new")[1]
 
 
+def test_what_reproducing_it_costs(cli, recipes_of_three, monkeypatch):
+    cost = {"images": 1_000_000, "shape": [3, 32, 64], "operations": 7.2e10, "seconds": 0.9, "on": "a chip"}
+    monkeypatch.setattr(shelf, "costs", lambda: {"new": cost, "old": {**cost, "shape": [2]}})
+    told = " ".join(cli("zoo", "new")[1].split())
+    assert "costs 1,000,000 examples of 32x64x3 pixels, 72 GFLOP each: 10 d 10 h of one core (a chip;" in told
+    assert "or 2 h 00 min of a GPU that reaches 10 TFLOP/s" in told
+    assert "of 2 numbers" in cli("zoo", "old")[1]
+    monkeypatch.setattr(shelf, "costs", lambda: {})
+    assert "GFLOP" not in cli("zoo", "new")[1]
+
+
 def test_a_file_of_ones_own(cli, tmp_path):
     (tmp_path / "mine.yaml").write_text("# mine\nname: mine\n")
     assert cli("zoo", "mine.yaml", "--yaml")[1] == "# mine\nname: mine\n"

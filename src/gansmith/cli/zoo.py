@@ -11,7 +11,7 @@ from typing import Any
 from gansmith.cli.flags import Parser
 from gansmith.cli.terminal import pairs, table
 from gansmith.errors import DONE
-from gansmith.page import figure
+from gansmith.page import duration, figure
 
 EXAMPLES = """\
   gansmith zoo               all recipes by family, with what they scored here
@@ -24,6 +24,9 @@ WIDTH = 100
 
 AS_IT_IS = ("", "again", "train")
 """What is copied: never broken over lines."""
+
+GPU = 1e13
+"""Operations a second that a GPU is taken to reach, where a cost is told in its hours."""
 
 INDENT = " " * len("  reports  ")
 
@@ -86,7 +89,8 @@ def shown(name: str) -> str:
     from gansmith.recipe import read_fields
 
     fields, _ = read_fields(name)
-    facts = [(word, _told(word, value)) for word, value in _facts(fields, zoo.scores().get(name)) if value]
+    found = _facts(fields, zoo.scores().get(name), zoo.costs().get(name))
+    facts = [(word, _told(word, value)) for word, value in found if value]
     text = "\n\n".join(
         textwrap.fill(" ".join(part.split()), WIDTH) for part in str(fields.get("explanation") or "").split("\n\n")
     )
@@ -99,7 +103,21 @@ def _told(word: str, value: object) -> str:
     return line if word in AS_IT_IS else textwrap.fill(line, WIDTH, subsequent_indent=INDENT)
 
 
-def _facts(fields: Mapping[str, Any], found: Mapping[str, Any] | None) -> list[tuple[str, object]]:
+def _cost(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    shape, images = found["shape"], found["images"]
+    size = f"{'x'.join(map(str, (*shape[1:], shape[0])))} pixels" if len(shape) == 3 else f"{shape[0]} numbers"
+    core, gpu = (duration(images * each) for each in (found["seconds"], found["operations"] / GPU))
+    return (
+        f"{images:,} examples of {size}, {figure(found['operations'] / 1e9)} GFLOP each: {core} of one core "
+        f"({found['on']}; a round of each kind was measured), or {gpu} of a GPU that reaches {GPU / 1e12:.0f} TFLOP/s"
+    )
+
+
+def _facts(
+    fields: Mapping[str, Any], found: Mapping[str, Any] | None, cost: Mapping[str, Any] | None
+) -> list[tuple[str, object]]:
     paper, again = fields.get("paper") or {}, fields.get("reproduce") or {}
     cited = ", ".join(str(paper[key]) for key in ("title", "authors", "year") if paper.get(key))
     link = f"https://arxiv.org/abs/{paper['arxiv']}" if paper.get("arxiv") else None
@@ -117,6 +135,7 @@ def _facts(fields: Mapping[str, Any], found: Mapping[str, Any] | None) -> list[t
         ("reports", again.get("row")),
         ("again", again.get("command")),
         ("", f"came to: {again['found']}" if again.get("found") else "not reproduced here yet" if again else None),
+        ("costs", _cost(cost)),
         ("train", f"gansmith train {fields.get('name')} --data NAME_OR_PATH --out DIR"),
     ]
 
