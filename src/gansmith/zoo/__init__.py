@@ -61,7 +61,7 @@ def scores() -> Mapping[str, Mapping[str, Any]]:
 def costs() -> Mapping[str, Mapping[str, Any]]:
     """What reproducing a recipe's row costs, by its name.
 
-    `images`, their `shape`, floating-point `operations` and processor `seconds` of each, and what that was measured `on`.
+    `images`, their `shape`, floating-point `operations` and processor `seconds` of each; what it was measured `on`.
     """
     return _measured("costs.json")
 
