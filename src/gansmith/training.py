@@ -339,9 +339,9 @@ def _prepare(
             )
         notes.append(f"from {start_from}: {taken} of {there} parameter tensors taken")
     by_cpu = lengths["cpu_minutes"] is not None
-    rate = measure.choose_threads(player, by_cpu)
-    notes.append(measure.hardware_note(player))
     timed = lengths["minutes"] if lengths["minutes"] is not None else lengths["cpu_minutes"]
+    rate = measure.choose_threads(player, by_cpu, 60 * float(timed or 0))
+    notes.append(measure.hardware_note(player))
     if timed is not None:
         speed = rate.images_per_cpu_second if by_cpu else rate.images_per_second
         draft = draft.model_copy(update={"images": max(draft.batch, round(float(timed) * 60 * speed))})

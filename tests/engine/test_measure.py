@@ -135,9 +135,17 @@ def test_threads_are_taken_where_they_clearly_pay(monkeypatch, one, two, by_cpu,
     player = make_player(make_recipe("gan"))
     torch.set_num_threads(2)
     rates = {1: measure.Rate(*one), 2: measure.Rate(*two)}
-    monkeypatch.setattr(measure, "trial", lambda _: rates[torch.get_num_threads()])
+    monkeypatch.setattr(measure, "trial", lambda *_: rates[torch.get_num_threads()])
     assert measure.choose_threads(player, by_cpu) is rates[chosen]
     assert torch.get_num_threads() == player.numerics.threads == chosen
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(0, 0.4), (10, 0.4), (60, 1.2), (3600, 3.0)])
+def test_the_longer_a_training_shall_take_the_longer_its_rate_is_measured(monkeypatch, asked, seconds):
+    seen = []
+    monkeypatch.setattr(measure, "trial", lambda player, length: seen.append(length) or measure.Rate(1, 1))
+    measure.choose_threads(make_player(make_recipe("gan")), asked=asked)
+    assert seen == [pytest.approx(seconds)] * len(seen) != []
 
 
 def test_a_chosen_number_of_threads_plays_on():

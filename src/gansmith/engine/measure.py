@@ -17,6 +17,9 @@ from gansmith.engine.step import Compiled, Eager
 from gansmith.errors import Refused
 
 TRIAL_SECONDS = 0.4
+TRIAL_SHARE, LONGEST_TRIAL = 0.02, 3.0
+"""Of a training whose length is a time: the share of it that a trial takes, if that is longer; and seconds at most."""
+
 LONG = 1800.0
 """Seconds of training from which a trial of compilation, which costs up to a minute on a CPU, can pay."""
 
@@ -86,15 +89,19 @@ def trial(player: Player, seconds: float = TRIAL_SECONDS, *, warmup: int = 0) ->
     return Rate(rate, shown / max(spent_cpu, 1e-9))
 
 
-def throughout(player: Player) -> Rate:
+def throughout(player: Player, seconds: float = TRIAL_SECONDS) -> Rate:
     """The rate over a whole training: a trial in each of its phases, which may cost very differently.
+
+    Args:
+        player: what plays.
+        seconds: of a trial, where there is one alone.
 
     Raises:
         Refused: out of memory in one of them.
     """
     spans = [span for span in player.spans() if span.end > span.begin and span.begin < player.total]
     if len(spans) < 2:
-        return trial(player)
+        return trial(player, seconds)
     wall = cpu = 0.0
     for span, end in zip(spans, [*[span.begin for span in spans[1:]], player.total], strict=True):
         rate = _during(player, span, lambda: trial(player))
@@ -159,7 +166,7 @@ def explain_memory(player: Player, restore: Callable[[], None]) -> Refused:
     return Refused(what, remedy)
 
 
-def choose_threads(player: Player, by_cpu: bool = False) -> Rate:
+def choose_threads(player: Player, by_cpu: bool = False, asked: float = 0.0) -> Rate:
     """Try one thread against all, set the faster, and tell the rate.
 
     With a busy machine two threads can be far slower than one, which no rule would foresee.
@@ -167,14 +174,16 @@ def choose_threads(player: Player, by_cpu: bool = False) -> Rate:
     Args:
         player: on a CPU; elsewhere, or among several ranks, only the rate is measured.
         by_cpu: count processor seconds instead of the wall's.
+        asked: seconds that the training shall take, where those are what is given; the rate decides its length.
     """
+    seconds = max(TRIAL_SECONDS, min(TRIAL_SHARE * asked, LONGEST_TRIAL))
     most = torch.get_num_threads()
     if player.device.type != "cpu" or player.world > 1 or most == 1:
-        return throughout(player)
+        return throughout(player, seconds)
     rates: dict[int, Rate] = {}
     for threads in (1, most):
         torch.set_num_threads(threads)
-        rates[threads] = throughout(player)
+        rates[threads] = throughout(player, seconds)
 
     def key(threads: int) -> float:
         rate = rates[threads]
