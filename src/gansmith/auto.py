@@ -58,7 +58,8 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     network = {"network": "mlp", "hidden": [64] * 5, "slope": 0.2}
     # A gradient is per unit of the data: of points twice as far apart, it is half as long.
     gamma = max(round(0.0375 * seen.spread**2, 4), 1e-4)
-    weight = {"weight": {"start": gamma, "end": gamma / 300}}
+    # In equal ratios, so that half of the training is at little restraint: what is left between modes goes then.
+    weight = {"weight": {"start": gamma, "end": gamma / 300, "shape": "exponential"}}
     fields = {
         **_common(),
         "generator": network,
@@ -73,7 +74,7 @@ def _points(seen: Seen) -> tuple[dict[str, Any], list[str]]:
     }
     return fields, [
         f"points of spread {seen.spread:.3g}: perceptrons of layers of 64, five in the generator and four against it",
-        f"gamma {gamma:.3g}, by the spread, falling to a three-hundredth; R1 + R2 in every step",
+        f"gamma {gamma:.3g}, by the spread, falling to a three-hundredth in equal ratios; R1 + R2 in every step",
         "labels of points are their mode: not told to the networks",
     ]
 
