@@ -244,7 +244,7 @@ def strips(rows: Mapping[str, Sequence[float]], *, title: str, level: float | No
     start, stop = scale(low), scale(high)
     margin = 0.03 * (stop - start) or 0.5
     start, stop = (start if low == 0.0 else start - margin), stop + margin
-    left, wide, tall = 12 + 6.4 * min(max(map(len, rows)), 44), 760, 20
+    left, wide, tall = 12 + 7.2 * min(max(map(len, rows)), 44), 760, 20
     height = tall * len(rows) + TOP + BOTTOM
 
     def px(value: float) -> float:
