@@ -150,7 +150,8 @@ def main() -> None:
     args = options.parse_args()
     torch.set_num_threads(1)
     held: dict[str, Any] = dict(zoo.costs())
-    for name, (recipe, data) in wanted().items():
+    smallest_first = sorted(wanted().items(), key=lambda item: (math.prod(item[1][1].shape), item[0]))
+    for name, (recipe, data) in smallest_first:
         if args.only and name not in args.only:
             continue
         held[name] = cost(recipe, data)
