@@ -1,7 +1,9 @@
 """Operations of a training, against their closed form and over kinds of rounds and phases."""
 
 import pytest
+import torch
 from benches import load_bench
+from torch import nn
 
 from gansmith.recipe import load
 
@@ -41,6 +43,19 @@ def test_a_growing_network_costs_more_and_more():
     small, large = (bench.phase(player, images)[0] for images in (1, 99_000))
     player.close()
     assert small < whole < large
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+def test_a_convolutions_gradients_cost_twice_its_way_forward(layer, groups):
+    conv, x = layer(8, 4, 3, groups=groups), torch.ones(2, 8, 7, 7, requires_grad=True)
+    with bench.Counter() as forward:
+        out = conv(x)
+    places = x if layer is nn.ConvTranspose2d else out
+    assert forward.total == 2 * places.numel() * conv.weight[0].numel()
+    with bench.Counter() as back:
+        torch.autograd.grad(out.sum(), [x, conv.weight])
+    assert back.total == 2 * forward.total
 
 
 def test_commands_say_what_to_train():
