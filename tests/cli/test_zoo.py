@@ -24,6 +24,7 @@ SCORES = {"new": {"score": "fd-digits", "value": 7.5, "low": 7.0, "high": 9.0, "
 def recipes_of_three(monkeypatch):
     monkeypatch.setattr(shelf, "names", lambda: list(FIELDS))
     monkeypatch.setattr(shelf, "scores", lambda: SCORES)
+    monkeypatch.setattr(shelf, "scored_how", lambda: "in a minute")
     monkeypatch.setattr(recipes, "read_fields", lambda name: (FIELDS[name], name))
     monkeypatch.setattr(zoo, "yaml_of", lambda name: f"name: {name}\n")
 
@@ -36,6 +37,8 @@ def test_the_table_is_by_family_and_year(cli, recipes_of_three):
         ["first", "old", "2014", "Old"],
         ["new", "2020", "fd-digits", "7.5", "Newer", "than", "old"],
         ["other", "own", "No", "paper"],
+        [],
+        ["Scored", "here:", "in", "a", "minute"],
     ]
 
 

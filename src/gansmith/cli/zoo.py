@@ -72,7 +72,8 @@ def listing() -> str:
     headers = ("family", "recipe", "year", "scored here", "what it is")
     if not any(row[3] for row in rows):  # a column of nothing would cost the last one its width
         headers, rows = (*headers[:3], headers[4]), [(*row[:3], row[4]) for row in rows]
-    return table(headers, rows)
+        return table(headers, rows)
+    return f"{table(headers, rows)}\n\nScored here: {zoo.scored_how()}"
 
 
 def _score(found: Mapping[str, Any] | None) -> str:

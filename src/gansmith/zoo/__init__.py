@@ -58,6 +58,12 @@ def scores() -> Mapping[str, Mapping[str, Any]]:
     return _measured("scores.json")
 
 
+def scored_how() -> str:
+    """How all of `scores` were measured, as people are told."""
+    file = resources.files("gansmith.zoo").joinpath("scores.json")
+    return json.loads(file.read_text(encoding="utf-8"))["how"] if file.is_file() else ""
+
+
 def costs() -> Mapping[str, Mapping[str, Any]]:
     """What reproducing a recipe's row costs, by its name.
 
