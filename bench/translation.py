@@ -243,7 +243,7 @@ def speed(order: dict[str, Any]) -> dict[str, Any]:
     from gansmith.data.pairs import blinded
     from gansmith.engine import hardware, measure
     from gansmith.engine.player import Player
-    from gansmith.training import _facts
+    from gansmith.training import facts_of
 
     torch.set_num_threads(order["threads"])
     clock = time.process_time if order["threads"] == 1 else time.perf_counter
@@ -269,7 +269,7 @@ def speed(order: dict[str, Any]) -> dict[str, Any]:
     numerics = hardware.decide(made.precision, "off", place, 1, False)
     hardware.apply(numerics)
     torch.set_num_threads(order["threads"])
-    player = Player(build(made, _facts(kept)), kept, made, place, numerics)
+    player = Player(build(made, facts_of(kept)), kept, made, place, numerics)
     began = time.process_time()
     if form == "auto":
         measure.choose_compilation(player, measure.trial(player), "auto")

@@ -23,7 +23,7 @@ from common import flags, record, table
 from watch_bed_c import bed_c
 from watch_beds import COLLAPSES, CYCLES, DEAD, DIVERGES, HEALTHY, KINDS, OVERFITS, STRONG, Case, bed_a, bed_b
 
-from gansmith.build import Facts, build
+from gansmith.build import build
 from gansmith.data import Dataset
 from gansmith.engine.hardware import Numerics
 from gansmith.engine.listener import Listener
@@ -31,6 +31,7 @@ from gansmith.engine.player import Player
 from gansmith.engine.signals import Signals
 from gansmith.engine.trainer import Diverged, Trainer
 from gansmith.networks.layers import run as call
+from gansmith.training import facts_of
 
 SAMPLES = 512
 
@@ -161,7 +162,7 @@ def play(case: Case, root: Path, watched: bool) -> dict[str, Any]:
     """Train, and tell what was said and what became of it."""
     recipe, data, held = case.open(root)
     recipe = recipe.model_copy(update={"on_trouble": "say" if watched else "ignore"})
-    game = build(recipe, Facts(data.shape, len(data.classes or ()) if data.labels is not None else 0))
+    game = build(recipe, facts_of(data))
     if case.tweak is not None:
         case.tweak(game)
     numerics = Numerics("cpu", "fp32", "highest", 1, False, torch.__version__, 1, "bench")

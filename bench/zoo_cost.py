@@ -25,13 +25,14 @@ from common import flags, processor, table
 from gpu import Counter
 
 from gansmith import zoo
-from gansmith.build import Facts, build
+from gansmith.build import build
 from gansmith.cli.train import arguments, parser
 from gansmith.data.catalogue import CATALOGUE
 from gansmith.data.dataset import Dataset
 from gansmith.engine import hardware
 from gansmith.engine.player import Player
 from gansmith.recipe import Recipe, load, read_fields
+from gansmith.training import facts_of
 
 FILE = Path(str(resources.files("gansmith.zoo"))) / "costs.json"
 CLASSES = {"mnist": 10, "cifar10": 10, "imagenet": 1000, "ring": 8}
@@ -53,21 +54,17 @@ def wanted() -> dict[str, tuple[Recipe, Dataset]]:
         if data is None or given["start_from"] is not None or "cpu_minutes" in given:
             continue
         with torch.device("meta"):  # without memory for its networks
-            if build(recipe, facts(data)).use is None:
+            if build(recipe, facts_of(data)).use is None:
                 out[name] = (recipe, data)
     return out
-
-
-def facts(data: Dataset) -> Facts:
-    """What a game is told of data."""
-    return Facts(data.shape, len(data.classes or ()) if data.labels is not None else 0)
 
 
 def random_data(name: str, recipe: Recipe) -> Dataset | None:
     """Data of the form that a command's have; None where it does not say which."""
     draw, spec = np.random.default_rng(0), recipe.data
     known = CATALOGUE.get(name)
-    if known is not None and known.modality == "points":
+    modality = known.modality if known is not None else "image"
+    if known is not None and modality == "points":
         shape: tuple[int, ...] = known.shape
         array = draw.normal(size=(512, *shape)).astype(np.float32)
     else:
@@ -80,10 +77,10 @@ def random_data(name: str, recipe: Recipe) -> Dataset | None:
         array = draw.integers(256, size=(32, *shape), dtype=np.uint8)
     classes = CLASSES.get(name, 0)
     if recipe.conditional is False or spec.labels is False or not classes:
-        return Dataset("random", "points" if len(shape) == 1 else "image", shape, len(array), array=array)
+        return Dataset("random", modality, shape, len(array), array=array)
     labels = draw.integers(classes, size=len(array))
     names = tuple(str(i) for i in range(classes))
-    return Dataset("random", "image", shape, len(array), array=array, labels=labels, classes=names)
+    return Dataset("random", modality, shape, len(array), array=array, labels=labels, classes=names)
 
 
 def player_of(recipe: Recipe, data: Dataset) -> Player:
@@ -91,7 +88,7 @@ def player_of(recipe: Recipe, data: Dataset) -> Player:
     batch = recipe.batch if data.modality == "points" else min(recipe.batch, 4 if max(data.shape) > 64 else 16)
     small = recipe.model_copy(update={"batch": batch, "microbatch": None})
     numerics = hardware.decide("fp32", "off", torch.device("cpu"), 1)
-    return Player(build(small, facts(data)), data, small, torch.device("cpu"), numerics)
+    return Player(build(small, facts_of(data)), data, small, torch.device("cpu"), numerics)
 
 
 def cost(recipe: Recipe, data: Dataset) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def resume(
                 f"{run.path}: the data are not those that it began with ({dataset.name})",
                 "Put the old data back; or begin a new training with --from.",
             )
-        player = Player(build(recipe, _facts(dataset)), dataset, recipe, place, now)
+        player = Player(build(recipe, facts_of(dataset)), dataset, recipe, place, now)
         if newest is not None:
             player.load(newest.tensors, newest.rest)
         notes = [measure.hardware_note(player)]
@@ -320,14 +320,14 @@ def _prepare(
     if draft.score and draft.metrics:
         check_metrics(draft.metrics, known)
     dataset, held = _parted(known, draft, not isinstance(data, Dataset))
-    draft = draft.model_copy(update={"conditional": _facts(dataset).classes > 0})
+    draft = draft.model_copy(update={"conditional": facts_of(dataset).classes > 0})
     if lengths["images"] is not None:
         draft = draft.model_copy(update={"images": _counted(lengths["images"])})
     elif lengths["epochs"] is not None:
         draft = draft.model_copy(update={"images": max(1, round(float(lengths["epochs"]) * dataset.count))})
     numerics = hardware.decide(draft.precision, "off", place, collectives.world(), draft.deterministic)
     hardware.apply(numerics)
-    player = Player(build(draft, _facts(dataset)), dataset, draft, place, numerics)
+    player = Player(build(draft, facts_of(dataset)), dataset, draft, place, numerics)
     notes += player.game.notes
     if start_from is not None:
         source = Run(Path(start_from))
@@ -403,7 +403,8 @@ def _spread(dataset: Dataset) -> float:
     return float(dataset.array[:10_000].astype(np.float64).var(0).mean() ** 0.5)
 
 
-def _facts(dataset: Dataset) -> Facts:
+def facts_of(dataset: Dataset) -> Facts:
+    """What networks are built by, of a dataset as it is fed: shape, classes or conditions, and what lies beside it."""
     beside = {name: other.dataset.shape for name, other in dataset.beside.items()}
     if dataset.conditions is not None:
         return Facts(dataset.shape, dataset.conditions.shape[1], vectors=True, beside=beside)

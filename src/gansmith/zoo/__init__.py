@@ -55,13 +55,12 @@ def text_of(name: str) -> str | None:
 
 def scores() -> Mapping[str, Mapping[str, Any]]:
     """What each recipe scored when it was last measured: `score`, `value`, `low`, `high`, `seeds`, by its name."""
-    return _measured("scores.json")
+    return _measured("scores.json").get("recipes", {})
 
 
 def scored_how() -> str:
     """How all of `scores` were measured, as people are told."""
-    file = resources.files("gansmith.zoo").joinpath("scores.json")
-    return json.loads(file.read_text(encoding="utf-8"))["how"] if file.is_file() else ""
+    return _measured("scores.json").get("how", "")
 
 
 def costs() -> Mapping[str, Mapping[str, Any]]:
@@ -69,12 +68,12 @@ def costs() -> Mapping[str, Mapping[str, Any]]:
 
     `images`, their `shape`, floating-point `operations` and processor `seconds` of each; what it was measured `on`.
     """
-    return _measured("costs.json")
+    return _measured("costs.json").get("recipes", {})
 
 
-def _measured(name: str) -> Mapping[str, Mapping[str, Any]]:
+def _measured(name: str) -> Mapping[str, Any]:
     file = resources.files("gansmith.zoo").joinpath(name)
-    return json.loads(file.read_text(encoding="utf-8"))["recipes"] if file.is_file() else {}
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _files(package: str) -> dict[str, Traversable]:
