@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gansmith.data import arrays, collection, stores
+from gansmith.data import arrays, collection, pairs, stores
 from gansmith.data.catalogue import CATALOGUE
 from gansmith.data.collection import Collection
 from gansmith.data.dataset import Dataset
@@ -29,10 +29,14 @@ def open_dataset(spec: Data, *, progress: Progress | None = None) -> Dataset:
     Raises:
         Refused: no such dataset, or one that cannot be used as it is; the message says what would do.
     """
-    if spec.pairs is not None or spec.derive is not None:
-        from gansmith.data.pairs import open_pairs
-
-        return open_pairs(spec, progress)
+    if spec.derive is not None:
+        whole = open_dataset(spec.model_copy(update={"derive": None, "pairs": None}), progress=progress)
+        return pairs.derived(whole, spec)
+    if spec.pairs is not None:
+        folders = pairs.named_folders(spec.source or "")
+        if len(folders) == 1 and not folders[0].is_dir():
+            resolve(spec)  # a misspelt name is told by its nearest
+        return pairs.open_pairs(spec, progress)
     found = resolve(spec)
     if isinstance(found, Dataset):
         return finish(found, spec)

@@ -68,6 +68,12 @@ class Half:
         return file.getvalue()
 
 
+def named_folders(source: str) -> list[Path]:
+    """The folders that a source of pairs names: one, or two as `A:photos B:drawings`."""
+    two = TWO.fullmatch(source)
+    return [Path(path).expanduser() for path in (two.groups() if two is not None else [source])]
+
+
 def open_pairs(spec: Data, progress: Progress | None = None) -> Dataset:
     """The dataset of one side of a translation, with the other beside it as `b`.
 
@@ -75,17 +81,39 @@ def open_pairs(spec: Data, progress: Progress | None = None) -> Dataset:
     by `truth`, which `blinded` takes away before a training.
 
     Args:
-        spec: the options; `pairs` or `derive` is set.
+        spec: the options; `pairs` is set, and its source is a folder or two.
         progress: as in `open_dataset`.
 
     Raises:
         Refused: no such layout, names or sizes that do not match, or pictures that cannot be used.
     """
-    if spec.derive is not None:
-        a, b, known = (*_derived(spec, progress), True)
-    else:
-        one, other, known = _sides(spec)
-        a, b = _both(one, other, known, spec, progress)
+    one, other, known = _sides(spec)
+    return _beside(*_both(one, other, known, spec, progress), known, spec)
+
+
+def derived(whole: Dataset, spec: Data) -> Dataset:
+    """The pairs of pictures and of what is derived of each (`derive`), told as by `open_pairs`.
+
+    Raises:
+        Refused: these are no pictures.
+    """
+    assert spec.derive is not None
+    if whole.modality != "image":
+        raise Refused(f"{whole.name}: these are {whole.modality}, of which no picture is derived")
+    make, count = derive.KINDS[spec.derive], whole.count
+    array = None if whole.array is None else np.stack([make(one) for one in whole.array.astype(np.uint8, copy=False)])
+    read = None if whole.read is None else derive.Derived(whole.read, spec.derive)
+    shape = array.shape[1:] if array is not None else read(0).shape if read is not None else ()
+    print_of = hashlib.sha256(f"{whole.fingerprint} {spec.derive}".encode()).hexdigest()
+    a = replace(
+        whole, array=array, read=read, shape=shape, fingerprint=print_of,
+        notes=(*whole.notes, f"{count:,} pictures derived of them: {spec.derive}"),
+    )  # fmt: skip
+    return _beside(a, whole, True, spec)
+
+
+def _beside(a: Dataset, b: Dataset, known: bool, spec: Data) -> Dataset:
+    """The one side, with the other beside it."""
     if spec.reverse:
         a, b = b, a
     if a.shape[1:] != b.shape[1:]:
@@ -126,19 +154,13 @@ def absolute(source: str) -> str:
 def _sides(spec: Data) -> tuple[Collection, Collection, bool]:
     """Both sides' pictures, in one order where their names match, and whether they do."""
     source = spec.source or ""
-    two = TWO.fullmatch(source)
-    if two is not None:
-        roots = [Path(path).expanduser() for path in two.groups()]
-        for root in roots:
-            if not root.is_dir():
-                raise Refused(f"{root}: no such folder")
-        return _matched(_of_split(roots[0], spec.split), _of_split(roots[1], spec.split), source, spec)
-    root = Path(source).expanduser()
-    if not root.is_dir():
-        from gansmith.data.open import resolve
-
-        resolve(spec)  # a misspelt name is told by its nearest
-        raise Refused(f"{source}: holds no pairs", LAYOUTS)
+    roots = named_folders(source)
+    for folder in roots:
+        if not folder.is_dir():
+            raise Refused(f"{folder}: no such folder" if len(roots) == 2 else f"{source}: holds no pairs", LAYOUTS)
+    root = roots[0]
+    if len(roots) == 2:
+        return _matched(_of_split(root, spec.split), _of_split(roots[1], spec.split), source, spec)
     inner = _folders(root)
     if {"traina", "trainb"} <= inner.keys():
         names = [f"{part}{side}" for side in "ab" for part in _FOR.get(spec.split, ()) if f"{part}{side}" in inner]
@@ -298,23 +320,3 @@ def _both(
         scans = [collection.examine(side, spec, progress) for side in (one, other)]
     a, b = (collection.assemble(side, found, spec) for side, found in zip((one, other), scans, strict=True))
     return replace(a, problems=problems, labels=None, classes=None), replace(b, labels=None, classes=None)
-
-
-def _derived(spec: Data, progress: Progress | None) -> tuple[Dataset, Dataset]:
-    """What is derived of each picture, and the pictures."""
-    from gansmith.data.open import open_dataset
-
-    assert spec.derive is not None
-    whole = open_dataset(spec.model_copy(update={"derive": None, "pairs": None}), progress=progress)
-    if whole.modality != "image":
-        raise Refused(f"{whole.name}: these are {whole.modality}, of which no picture is derived")
-    make, count = derive.KINDS[spec.derive], whole.count
-    array = None if whole.array is None else np.stack([make(one) for one in whole.array.astype(np.uint8, copy=False)])
-    read = None if whole.read is None else derive.Derived(whole.read, spec.derive)
-    shape = array.shape[1:] if array is not None else read(0).shape if read is not None else ()
-    print_of = hashlib.sha256(f"{whole.fingerprint} {spec.derive}".encode()).hexdigest()
-    a = replace(
-        whole, array=array, read=read, shape=shape, fingerprint=print_of,
-        notes=(*whole.notes, f"{count:,} pictures derived of them: {spec.derive}"),
-    )  # fmt: skip
-    return a, whole
