@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -98,6 +99,11 @@ class Task:
     seed: int = 0
     say: Callable[[str], None] = field(default=lambda text: None)
 
+    @cached_property
+    def plain(self) -> Judge:
+        """The classifier of the real examples alone: made ones are screened by it, and measured against it."""
+        return self.kind.judge(self.data, self.labels, self.seed)
+
     def part(self, rows: NDArray[Any], seed: int, what: str) -> Task:
         """The same with some of the examples."""
         return Task(
@@ -127,7 +133,7 @@ def grow(task: Task, folder: Path) -> Made:
         KeyboardInterrupt: the training was interrupted.
     """
     maker = task.kind.generator(task.data, task.labels, task.seed, folder, (_Watch(task.say),))
-    screen = Screen(task.kind.judge(task.data, task.labels, task.seed), task.data, task.labels, len(task.classes))
+    screen = Screen(task.plain, task.data, task.labels, len(task.classes))
     parts: list[Any] = []
     columns: list[tuple[NDArray[Any], ...]] = []
     rejected, lacking = np.zeros(len(REASONS) + 1, np.int64), dict[int, int]()
@@ -208,8 +214,9 @@ def _grown(task: Task) -> Made:
 
 def _fold(task: Task, made: Made, test: Any, truth: Codes) -> Fold:
     task.say("classifiers")
-    shares = {
-        way: task.kind.judge(task.data, task.labels, task.seed, way, made.data, made.labels).shares(test)
-        for way in task.kind.ways
-    }
+    shares = {PLAIN: task.plain.shares(test)}
+    for way in task.kind.ways:
+        if way != PLAIN:
+            judge = task.kind.judge(task.data, task.labels, task.seed, way, made.data, made.labels)
+            shares[way] = judge.shares(test)
     return Fold(truth, shares, len(task.labels))
