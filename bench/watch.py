@@ -3,10 +3,10 @@
     python bench/watch.py --bed c [--data-root DIR] [--only NAME] [--unwatched] [--signals FILE]
     python bench/watch.py --cost [RECIPE ...] [--data-root DIR]
 
-Bed A is what the rules were set on; bed B is of other data, networks, losses and seeds. A run counts as named right
+Beds A to C are what the rules were set on; bed D is of other data, networks, losses and seeds. A run counts as named right
 where the first thing that is said of it is what it was made to fail of; a healthy run of which anything is said is a
 false alarm. Whether a run fails as meant is measured too, apart from the watch, on samples of its own (`judged`), and
-with `--unwatched` nothing else is: so bed B was made without the watch, and then tried once.
+with `--unwatched` nothing else is: so bed D was made without the watch, and then tried once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from common import flags, record, table
 from watch_bed_c import bed_c
+from watch_bed_d import bed_d
 from watch_beds import COLLAPSES, CYCLES, DEAD, DIVERGES, HEALTHY, KINDS, OVERFITS, STRONG, Case, bed_a, bed_b
 
 from gansmith.build import build
@@ -245,7 +246,7 @@ def main() -> None:
     parser = flags(__doc__)
     parser.add_argument("--cost", nargs="*", metavar="RECIPE", help="what the watch costs on MNIST (auto, gan, dcgan)")
     parser.add_argument("--images", type=int, default=100_000, help="of --cost")
-    parser.add_argument("--bed", choices=("a", "b", "c"), default="c")
+    parser.add_argument("--bed", choices=("a", "b", "c", "d"), default="d")
     parser.add_argument("--only", action="append", metavar="NAME", help="runs whose name or kind has this in it")
     parser.add_argument("--unwatched", action="store_true", help="only measure what becomes of each run")
     parser.add_argument("--signals", type=Path, metavar="FILE", help="keep what the probes found")
@@ -256,7 +257,7 @@ def main() -> None:
         print(table(rows))
         record("watch-cost", rows, quick=args.quick)
         return
-    cases = {"a": bed_a, "b": bed_b, "c": bed_c}[args.bed]()
+    cases = {"a": bed_a, "b": bed_b, "c": bed_c, "d": bed_d}[args.bed]()
     if args.only:
         cases = [case for case in cases if any(part in f"{case.meant}: {case.name}" for part in args.only)]
     rows = []

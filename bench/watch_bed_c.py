@@ -94,7 +94,7 @@ def bed_c() -> list[Case]:
     for seed, (name, what, fields) in enumerate([
         ("circles", "R3GAN's loss, R1+R2", {"loss": "relativistic", **r12(0.15)}),
         ("circles", "KL, R1", {"loss": {"name": "kl", "saturating": False}, **r1(0.3)}),
-        ("circles", "WGAN-GP, 2 steps", {"loss": "wasserstein", **gp(2.0), "discriminator_steps": 2, "rounds": 4000}),
+        ("circles", "WGAN-GP, 4 steps", {"loss": "wasserstein", **gp(0.5), "discriminator_steps": 4, "rounds": 6000}),
         ("circles", "wide, batch of 64", {"wide": 128, "batch": 64, **r1(0.2)}),
         ("board", "hinge, 0-GP", {"loss": "hinge", **gp(0.1, "zero-centred-penalty")}),
         ("board", "least squares, lazy R1+R2", {"loss": "least_squares", **r12(0.05, 3)}),
@@ -115,8 +115,8 @@ def bed_c() -> list[Case]:
         ("digits", False, "patches, R1", {"generator": small, "discriminator": patches(20, 4), **r1(0.5)}),
         ("digits", True, "patches, R3GAN's loss, lazy", {"generator": small, "discriminator": patches(20, 4), "loss": "relativistic", **r12(0.2, 2)}),
         ("digits", False, "DCGAN", {"networks": dcgan, "optimizer": usual}),
-        ("digits", True, "DCGAN", {"networks": dcgan, "optimizer": usual}),
-        ("digits", False, "DCGAN, least squares", {"networks": dcgan, "loss": "least_squares", "optimizer": adam(2e-4, 0.5, 0.99)}),
+        ("digits", True, "DCGAN", {"networks": dcgan, "optimizer": usual, "rounds": 3500}),
+        ("digits", False, "DCGAN, least squares", {"networks": dcgan, "loss": "least_squares", "optimizer": adam(2e-4, 0.5, 0.99), "rounds": 3500}),
         ("digits", False, "narrow perceptrons, R3GAN's loss", {"networks": mlp(96, 96), "loss": "relativistic", **r12(0.5), "rounds": 2500}),
         ("digits", True, "perceptrons, WGAN-GP", {"networks": mlp(144, 144), "loss": "wasserstein", **gp(10), "discriminator_steps": 3, "rounds": 4000}),
         ("digits", False, "residual, spectral norm", {"generator": {"network": "resnet", "width": 8}, "discriminator": {"network": "resnet", "width": 8, "spectral": True}, "loss": "hinge", "optimizer": adam(1e-3, 0, 0.9), "rounds": 1100}),
@@ -125,9 +125,9 @@ def bed_c() -> list[Case]:
         ("grey", True, "DCGAN", {"networks": dcgan, "optimizer": usual}),
         ("grey", False, "perceptrons, R1", {"networks": mlp(160, 160), **r1(1.0), "rounds": 2500}),
         ("emoji", False, "patches, R3GAN's loss", {"generator": small, "discriminator": patches(24, 4), "loss": "relativistic", **r12(0.5)}),
-        ("emoji", False, "fine patches, R1", {"generator": fine, "discriminator": patches(24, 4), **r1(1.0), "rounds": 1000}),
-        ("emoji", False, "DCGAN", {"networks": dcgan, "optimizer": usual}),
-        ("emoji", False, "DCGAN, relativistic average", {"networks": dcgan, "loss": "relativistic_average", "optimizer": usual}),
+        ("emoji", False, "fine patches, R1", {"generator": fine, "discriminator": patches(24, 4), **r1(1.0), "rounds": 2500}),
+        ("emoji", False, "DCGAN", {"networks": dcgan, "optimizer": usual, "rounds": 3000}),
+        ("emoji", False, "DCGAN, relativistic average, R1", {"networks": dcgan, "loss": "relativistic_average", **r1(0.5), "optimizer": usual, "rounds": 4500}),
     ]):  # fmt: skip
         rounds = fields.pop("rounds", 1400)
         label = f"{name}{', told of classes' if told else ''}: {what}"
@@ -167,7 +167,7 @@ def bed_c() -> list[Case]:
         Case("heap: WGAN, SGD, momentum", CYCLES, heap, in_plane(wide=28, loss="wasserstein", optimizer=sgd(0.015, 0.5), batch=64, seed=275)),
         Case("heap: hinge, Adam of beta 0.95", CYCLES, heap, in_plane(wide=28, loss="hinge", optimizer=adam(5e-4, 0.95), batch=64, seed=276)),
         Case("circles: WGAN, SGD", CYCLES, plane["circles"], in_plane(wide=28, loss="wasserstein", optimizer=sgd(0.02), batch=64, seed=277)),
-        Case("slope: relativistic average hinge, SGD", CYCLES, plane["slope"], in_plane(wide=28, loss="relativistic_average_hinge", optimizer=sgd(0.04), batch=64, seed=278)),
+        Case("slope: relativistic average hinge, SGD, momentum", CYCLES, plane["slope"], in_plane(wide=28, loss="relativistic_average_hinge", optimizer=sgd(0.05, 0.5), batch=64, seed=278)),
         Case("pinwheel: hinge, SGD, momentum", CYCLES, plane["pinwheel"], in_plane(wide=28, loss="hinge", optimizer=sgd(0.04, 0.6), batch=64, seed=279)),
     ]  # fmt: skip
     return cases

@@ -54,6 +54,7 @@ FAILING = {
     "dead generator": [
         {"spread": 1e-6, "far": 1.5, "diversity": 0.1, "won": 1.0, "real": 9.0},
         {"moved": 0.0, "won": 1.0, "real": 9.0, "far": 0.9},
+        {"moved": 0.0, "won": 0.9, "far": 0.9, "spread": 0.05, "diversity": 0.1},  # which is alike as well
     ],
     "divergence": [
         {"spread": lambda i: 3.0 * 1.5**i, "far": lambda i: 3.0 * 1.5**i},
@@ -63,14 +64,16 @@ FAILING = {
     "discriminator too strong": [
         STRONG,
         {**STRONG, "spread": 0.2, "diversity": 0.2, "moved": 0.003},
+        {**STRONG, "real": 3.0, "spread": 0.2, "diversity": 0.2, "moved": 0.003},  # not by far, but it hardly moves
         {**STRONG, "moved": 0.0, "pull": lambda i: 0.1**i},  # it stands still, because nothing pulls it any more
     ],
     "mode collapse": [
         {"spread": 0.05, "far": 0.7, "diversity": 2.0, "won": 0.95},
         {"diversity": 0.15, "far": 0.3},
         {**ROUND, "spread": 0.05},  # one point that goes round
+        {**ROUND, "spread": 0.25, "diversity": 0.1, "won": 0.2},  # and a small heap, by which one side is fooled
     ],
-    "cycling": [ROUND, {**ROUND, "diversity": 0.1}],
+    "cycling": [ROUND, {**ROUND, "diversity": 0.1}, {**ROUND, "spread": 0.25, "diversity": 0.1, "won": 0.5}],
 }  # fmt: skip
 
 
@@ -95,9 +98,9 @@ def test_signs_must_last(name, signals):
 @pytest.mark.parametrize("name", list(FAILING))
 def test_a_sign_too_weak_is_not_taken_for_a_trouble(name):
     weaker = {
-        "dead generator": {"spread": 0.01, "won": 0.9},
+        "dead generator": {"spread": 0.01, "moved": 2e-4, "far": 0.9},
         "divergence": {**ROUND, "grown/discriminator": 2.0},
-        "discriminator overfitting": {"known": 0.72, "won_seen": 0.9, "won_held": 0.8},
+        "discriminator overfitting": {"known": 0.68, "won_seen": 0.9, "won_held": 0.7},
         "discriminator too strong": {**STRONG, "real": 3.0},
         "mode collapse": {"diversity": 0.15, "far": 0.05},
         "cycling": {**ROUND, "centre": lambda i: [0.2 * math.cos(i), 0.2 * math.sin(i)]},
@@ -173,26 +176,19 @@ def test_probes_are_at_marks_of_the_clock(monkeypatch):
 
 @pytest.mark.usefixtures("_often")
 def test_a_trouble_is_said_once_and_after_a_resume_not_again():
-    """The toy's samples do not move, and are all told apart."""
+    """The toy's samples never move, and are far from the data; no logits are told."""
     player = toy()
     watch = Watch(player)
     found = [watch.look() for _ in range(15) if play(player, 1)]
-    # Every sample is the noise's first number in all pixels: alike in spread, but never moving; no logits are told.
-    assert [trouble.name for trouble in found if trouble] == []
-    Toy.generate, kept = (lambda self, noise, labels=None: noise.new_zeros(len(noise), 1, 16, 16)), Toy.generate
-    try:
-        found = [watch.look() for _ in range(12) if play(player, 1)]
-        assert [trouble.name for trouble in found if trouble] == ["dead generator"]
-        assert found.index(next(filter(None, found))) == watching.SOON - 1
-        again = Watch(toy())
-        again.load(json.loads(json.dumps(watch.state())))
-        assert again.look() is None
-        assert again.said == ["dead generator"]
-        assert again.since() == watch.history[-LONG]["images"]
-        again.load(None)
-        assert (again.history, again.said, again.since()) == ([], [], 0)
-    finally:
-        Toy.generate = kept
+    assert [trouble.name for trouble in found if trouble] == ["dead generator"]
+    assert found.index(next(filter(None, found))) == watching.SOON  # the first probe has nothing to be moved from
+    again = Watch(toy())
+    again.load(json.loads(json.dumps(watch.state())))
+    assert again.look() is None
+    assert again.said == ["dead generator"]
+    assert again.since() == watch.history[-LONG]["images"]
+    again.load(None)
+    assert (again.history, again.said, again.since()) == ([], [], 0)
 
 
 @pytest.mark.usefixtures("_often")
