@@ -1,12 +1,12 @@
 """How well the watch names what goes wrong: runs made to fail in known ways, and healthy ones.
 
-    python bench/watch.py --bed c [--data-root DIR] [--only NAME] [--unwatched] [--signals FILE]
+    python bench/watch.py --bed d [--data-root DIR] [--only NAME] [--unwatched] [--signals FILE]
     python bench/watch.py --cost [RECIPE ...] [--data-root DIR]
 
-Beds A to C are what the rules were set on; bed D is of other data, networks, losses and seeds. A run counts as named right
-where the first thing that is said of it is what it was made to fail of; a healthy run of which anything is said is a
-false alarm. Whether a run fails as meant is measured too, apart from the watch, on samples of its own (`judged`), and
-with `--unwatched` nothing else is: so bed D was made without the watch, and then tried once.
+Beds A to C are what the rules were set on; bed D is of other data, networks, losses and seeds. A run counts as named
+right where the first thing that is said of it is what it was made to fail of; a healthy run of which anything is said
+is a false alarm. Whether a run fails as meant is measured too, apart from the watch, on samples of its own (`judged`),
+and with `--unwatched` nothing else is: so bed D was made without the watch, and then tried once.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ ALIKE, NARROW, POINT = 0.3, 0.4, 0.18
 0.41, the least as a training begins. A point that goes round has 0.04 to 0.17, what cycles 0.2 and more."""
 
 EVEN = 0.35, 0.65
-"""Share of real examples ranked above fakes where neither side is ahead: cycling 0.46 to 0.6; most of the collapses that
-go round fool the discriminator (0.09 to 0.29)."""
+"""Share of real examples ranked above fakes where neither side is ahead: cycling 0.46 to 0.6; most collapses that go
+round fool the discriminator (0.09 to 0.29)."""
 
 MOVED, SWING = 0.4, 0.4
 """The samples' way between two probes, and how far their middle goes to and fro: cycling 0.76 to 1.2 and 0.77 to 0.89.
