@@ -85,7 +85,9 @@ def random_data(name: str, recipe: Recipe) -> Dataset | None:
 
 def player_of(recipe: Recipe, data: Dataset) -> Player:
     """Plays a recipe in float32 with few examples at a time; what it costs is told of each."""
-    batch = recipe.batch if data.modality == "points" else min(recipe.batch, 4 if max(data.shape) > 64 else 16)
+    side = max(data.shape)
+    few = 16 if side <= 32 else 4 if side <= 256 else 2  # for which 20 GB are enough
+    batch = recipe.batch if data.modality == "points" else min(recipe.batch, few)
     small = recipe.model_copy(update={"batch": batch, "microbatch": None})
     numerics = hardware.decide("fp32", "off", torch.device("cpu"), 1)
     return Player(build(small, facts_of(data)), data, small, torch.device("cpu"), numerics)
