@@ -316,6 +316,25 @@ def test_alike_fakes_are_pulled_and_a_single_one_is_not():
     assert game.play("generator", one).terms["pulling_away"].item() == 0
 
 
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("shape", [(40, 5), (11, 5), (10, 5), (5, 40), (40, 1)])
+def test_overlap_of_many_rows_is_that_of_the_definition_without_their_square(shape, plain):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    a, b = weight.clone().requires_grad_(), weight.clone().requires_grad_()
+    one = torch.eye(len(weight), dtype=torch.float64)
+    gram = b @ b.T
+    wanted = (gram - one if plain else gram * (1 - one)).square().sum()
+    found = regularizers._overlap(a, plain)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+    found.backward()
+    wanted.backward()
+    torch.testing.assert_close(a.grad, b.grad, rtol=1e-11, atol=1e-11)
+    # In float32, at rows as orthogonal as so many can be: what is left is no noise.
+    tight = (torch.linalg.qr(weight)[0] if shape[0] >= shape[1] else torch.linalg.qr(weight.T)[0].T).float()
+    exact = regularizers._overlap(tight.double(), plain)
+    torch.testing.assert_close(regularizers._overlap(tight, plain).double(), exact, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "wrong", "said"),
     [
