@@ -4,8 +4,9 @@
 
 The command of a recipe's `reproduce` says how many examples of which shape. Of each kind of round that such a training
 has (with the penalties that are due in it, of each phase) one is played, in float32 on one thread, with random data and
-few examples. Operations are those of products and convolutions, as torch's own formulas count them, and seconds the
-processor's; each kind counts as often as it comes. So the sum is exact in operations, and a rough one in seconds.
+few examples, twice, from which follows what the recipe's own batch would cost. Operations are those of products and
+convolutions, as torch's own formulas count them, and seconds the processor's; each kind counts as often as it comes.
+So the sum is exact in operations, and a rough one in seconds.
 """
 
 from __future__ import annotations
@@ -83,29 +84,43 @@ def random_data(name: str, recipe: Recipe) -> Dataset | None:
     return Dataset("random", modality, shape, len(array), array=array, labels=labels, classes=names)
 
 
-def player_of(recipe: Recipe, data: Dataset) -> Player:
-    """Plays a recipe in float32 with few examples at a time; what it costs is told of each."""
-    side = max(data.shape)
-    few = 16 if side <= 32 else 4 if side <= 256 else 2  # for which 20 GB are enough
-    batch = recipe.batch if data.modality == "points" else min(recipe.batch, few)
+def player_of(recipe: Recipe, data: Dataset, batch: int) -> Player:
+    """Plays a recipe in float32 with so many examples at a time."""
     small = recipe.model_copy(update={"batch": batch, "microbatch": None})
     numerics = hardware.decide("fp32", "off", torch.device("cpu"), 1)
     return Player(build(small, facts_of(data)), data, small, torch.device("cpu"), numerics)
 
 
 def cost(recipe: Recipe, data: Dataset) -> dict[str, Any]:
-    """Operations and processor seconds of each image of a training, over all of its phases and kinds of rounds."""
-    player = player_of(recipe, data)
+    """Operations and processor seconds of each image of a training, over all of its phases and kinds of rounds.
+
+    What an image costs in batches of n is b + a / n, where a is what is done to weights alone (an optimizer's step,
+    orthogonal regularization): n and half as many tell both, and so what it costs in the recipe's own.
+    """
+    side = max(data.shape)
+    few = 16 if side <= 32 else 4 if side <= 256 else 2  # for which 20 GB are enough
+    if data.modality == "points" or recipe.batch <= few:
+        operations, seconds = of_batches(recipe, data, recipe.batch)
+    else:
+        (half, slow), (whole, fast) = (of_batches(recipe, data, n) for n in (few // 2, few))
+        less = 1 - few / recipe.batch
+        operations, seconds = whole - max(half - whole, 0) * less, fast - max(slow - fast, 0) * less
+    return {
+        "images": recipe.images, "shape": list(data.shape), "operations": float(f"{operations:.4g}"),
+        "seconds": float(f"{seconds:.3g}"), "on": processor(),
+    }  # fmt: skip
+
+
+def of_batches(recipe: Recipe, data: Dataset, batch: int) -> tuple[float, float]:
+    """Operations and processor seconds of each image in batches of this size."""
+    player = player_of(recipe, data, batch)
     operations = seconds = 0.0
     for span in player.spans():
         share = (span.end - span.begin) / player.total
         each = phase(player, round((span.begin + span.end) / 2))
         operations, seconds = operations + share * each[0], seconds + share * each[1]
     player.close()
-    return {
-        "images": recipe.images, "shape": list(data.shape), "operations": float(f"{operations:.4g}"),
-        "seconds": float(f"{seconds:.3g}"), "on": processor(),
-    }  # fmt: skip
+    return operations, seconds
 
 
 def phase(player: Player, images: int) -> tuple[float, float]:

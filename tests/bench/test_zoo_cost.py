@@ -35,11 +35,21 @@ def test_a_lazy_penalty_counts_as_often_as_it_comes(every):
     assert lazy == pytest.approx(plain + (always - plain) / every, rel=1e-3)
 
 
+def test_what_is_done_to_weights_alone_is_shared_by_the_batch():
+    few, many = ({**HIDDEN, "batch": batch} for batch in (16, 128))
+    more = {"penalties.orthogonal.weight": 1}
+    added = [
+        operations("gan", "digits", **fields, **more) - operations("gan", "digits", **fields) for fields in (few, many)
+    ]
+    assert added[1] == pytest.approx(added[0] / 8, rel=0.05)
+    assert operations("gan", "digits", **many) == pytest.approx(operations("gan", "digits", **few), rel=1e-3)
+
+
 def test_a_growing_network_costs_more_and_more():
     recipe = load("pggan", {"generator.width": 8, "discriminator.width": 8, "batch": 4, "images": 100_000})
     data = bench.random_data("mnist", recipe)
     whole = bench.cost(recipe, data)["operations"]
-    player = bench.player_of(recipe, data)
+    player = bench.player_of(recipe, data, 4)
     small, large = (bench.phase(player, images)[0] for images in (1, 99_000))
     player.close()
     assert small < whole < large
