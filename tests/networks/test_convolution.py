@@ -108,6 +108,19 @@ def test_memory_formats_and_bf16(places: int, monkeypatch: pytest.MonkeyPatch):
     assert torch.allclose(half.float(), plain, atol=0.15, rtol=0.05)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_what_comes_next_may_write_in_place_however_few_places_there_are(transposed: bool):
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 3, 4, 4, generator=draw, dtype=torch.float64).requires_grad_()
+    w = torch.randn(3, 3, 3, 3, generator=draw, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    ours, theirs = (conv_transpose2d, F.conv_transpose2d) if transposed else (conv2d, F.conv2d)
+    found = F.leaky_relu(ours(x, w.requires_grad_(), padding=1), 0.2, inplace=True)
+    wanted = F.leaky_relu(theirs(x, w, padding=1), 0.2)
+    torch.testing.assert_close(found, wanted)
+    for a, b in zip(*(torch.autograd.grad(y.square().sum(), [x, w]) for y in (found, wanted)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize(("batch", "side", "few"), [(0, 4, False), (1, 8, True), (4, 4, True), (5, 4, False)])
 def test_few_places_are_products_of_patches(batch: int, side: int, few: bool):
     x, w = seeded(batch, 2, side, side), seeded(3, 2, 4, 4, seed=1).contiguous(memory_format=torch.channels_last)

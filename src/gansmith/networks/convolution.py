@@ -172,6 +172,11 @@ class _ToWeight(torch.autograd.Function):
         )
 
 
+def _owned(made: Any, plan: _Plan) -> torch.Tensor:
+    # By patches it is a view of a product's rows, to which torch lets nobody write, as activations in place do.
+    return made.clone() if plan.by_patches else made
+
+
 def _fit(x: torch.Tensor) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
@@ -190,7 +195,7 @@ def conv2d(
         rows = F.linear(x.permute(0, 2, 3, 1), w[:, :, 0, 0], bias)
         return rows.permute(0, 3, 1, 2)
     plan = _plan(tuple(x.shape), w, stride, padding, groups)
-    return _Forward.apply(_fit(x), w, bias, plan)  # type: ignore[return-value]
+    return _owned(_Forward.apply(_fit(x), w, bias, plan), plan)
 
 
 def conv_transpose2d(
@@ -210,7 +215,7 @@ def conv_transpose2d(
     height, width = ((n - 1) * stride - 2 * padding + k + more for n, k in sides)
     made = (x.shape[0], w.shape[1] * groups, height, width)
     plan = _plan(made, w, stride, padding, groups)
-    out: torch.Tensor = _ToInput.apply(_fit(x), w, plan)  # type: ignore[assignment]
+    out = _owned(_ToInput.apply(_fit(x), w, plan), plan)
     return out if bias is None else out + bias.view(1, -1, 1, 1)
 
 
