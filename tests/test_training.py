@@ -351,7 +351,7 @@ def _often(monkeypatch):
 
 @pytest.mark.usefixtures("_often")
 def test_a_trouble_is_said_and_stands_at_the_top_of_the_report_and_a_resume_does_not_say_it_again(tmp_path):
-    told = "dead generator: its samples no longer change, and all are told from real ones. Begin anew"
+    told = "dead generator: its samples do not change at all, and are far from the data. Begin anew"
     stops = Stops(200)
     run = gansmith.train(recipe_of(**DEAD), pictures(), tmp_path / "run", listeners=[stops])
     assert run.info()["status"] == "interrupted"
